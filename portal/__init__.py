@@ -1,0 +1,92 @@
+"""Doorward, the front desk of a metered service. `create_app` builds the application in named steps."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from flask import appcontext_popped, appcontext_pushed
+from flask_migrate import Migrate
+from flask_wtf.csrf import CSRFProtect
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from portal import api, ops, pages
+from portal.core import clock, database
+from portal.core import settings as current_settings
+from portal.core.database import db
+from portal.core.places import migrations_dir, static_dir, templates_dir
+from portal.web.faces import register_faces
+from portal.web.frame import Doorward, register_errors
+from portal.web.identity import register_identity
+from portal.web.logs import set_up_logs
+from portal.web.requests import register_requests
+
+if TYPE_CHECKING:
+    from portal.core.settings import Settings
+
+__version__ = "0.1.0"
+
+
+def create_app(settings: Settings) -> Doorward:
+    """The application for these settings. Starts no job and touches no table."""
+    app = Doorward(__name__, static_folder=str(static_dir()), template_folder=str(templates_dir()))
+    set_up_logs(settings)
+    _configure(app, settings)
+    _carry_settings(app, settings)
+    _connect_database(app, settings)
+    register_requests(app)
+    register_identity(app)
+    csrf = CSRFProtect(app)
+    register_errors(app)
+    register_faces(app)
+    pages.register(app)
+    csrf.exempt(api.register(app))
+    ops.register(app)
+    if settings.trusted_proxies:
+        count = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]
+    return app
+
+
+def _configure(app: Doorward, settings: Settings) -> None:
+    """Close what Flask leaves open."""
+    app.config.update(
+        SECRET_KEY=settings.secret_key,
+        SECRET_KEY_FALLBACKS=settings.secret_key_fallbacks,
+        SESSION_COOKIE_SECURE=settings.secure_cookies,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_REFRESH_EACH_REQUEST=False,
+        PERMANENT_SESSION_LIFETIME=timedelta(seconds=settings.session_max_user_s),
+        MAX_CONTENT_LENGTH=settings.max_body_bytes,
+        MAX_FORM_MEMORY_SIZE=512 * 1024,
+        MAX_FORM_PARTS=500,
+        SEND_FILE_MAX_AGE_DEFAULT=timedelta(days=365),
+        WTF_CSRF_TIME_LIMIT=None,
+        WTF_CSRF_SSL_STRICT=False,
+        SQLALCHEMY_DATABASE_URI=settings.database_url,
+        SQLALCHEMY_ENGINE_OPTIONS=database.engine_options(settings),
+        PROPAGATE_EXCEPTIONS=False,
+    )
+    clock.shift(timedelta(seconds=settings.clock_offset_s))
+
+
+def _carry_settings(app: Doorward, settings: Settings) -> None:
+    """Make the settings current wherever this application's context is."""
+    app.extensions["settings"] = settings
+
+    def enter(_sender: object, **_rest: object) -> None:
+        current_settings.enter(settings)
+
+    def leave(_sender: object, **_rest: object) -> None:
+        current_settings.leave()
+
+    appcontext_pushed.connect(enter, app, weak=False)
+    appcontext_popped.connect(leave, app, weak=False)
+
+
+def _connect_database(app: Doorward, settings: Settings) -> None:
+    db.init_app(app)
+    Migrate(app, db, directory=str(migrations_dir()), render_as_batch=True)
+    with app.app_context():
+        database.prepare_engine(db.engine, settings)

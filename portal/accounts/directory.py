@@ -1,0 +1,189 @@
+"""Finding accounts: the lists of users, staff and admins, with search, filters and sort, at any size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from sqlalchemy import Select, select, text
+from sqlalchemy.orm import selectin_polymorphic
+
+from portal.accounts.models import Account, Admin, Kind, StaffMember, State, User
+from portal.core.access import Capability, needs
+from portal.core.database import db, dialect_name
+from portal.core.errors import NotFound
+from portal.core.ids import parse_id
+from portal.core.pages import Page, page_of
+from portal.core.text import BadName, canonical_email, folded
+
+if TYPE_CHECKING:
+    from portal.core.actor import Actor
+
+SORTS: dict[str, list[Any]] = {
+    "-created": [Account.created_at.desc(), Account.id.desc()],
+    "created": [Account.created_at.asc(), Account.id.asc()],
+    "username": [Account.username_canonical.asc(), Account.id.asc()],
+    "-username": [Account.username_canonical.desc(), Account.id.desc()],
+    "-seen": [Account.last_seen_at.desc(), Account.id.desc()],
+}
+MOST_COUNTED = 10_000
+MOST_HITS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class UserFilter:
+    """What a list of users is narrowed to."""
+
+    search: str = ""
+    state: str = ""
+    plan_id: UUID | None = None
+    sort: str = "-created"
+
+
+def matching(search: str) -> Any:
+    """The condition that an account's names contain `search`, by the trigram index of the database at hand.
+
+    An exact id or e-mail goes to its own index. Under three characters the prefix of the username decides.
+    """
+    wanted = folded(search.strip())
+    if (whole := parse_id(wanted)) is not None:
+        return Account.id == whole
+    if "@" in wanted:
+        try:
+            exact = db.session.scalar(select(Account.id).where(Account.email_canonical == canonical_email(wanted)))
+        except BadName:
+            exact = None
+        if exact is not None:
+            return Account.id == exact
+    if len(wanted) < 3:
+        return Account.username_canonical.startswith(wanted, autoescape=True)
+    if dialect_name() == "postgresql":
+        return Account.search_text.contains(wanted, autoescape=True)
+    phrase = '"' + wanted.replace('"', '""') + '"'
+    # The hits are bounded before anything is sorted: a common part of a name must not sort a million rows.
+    return text(
+        "accounts.rowid IN (SELECT rowid FROM account_search WHERE account_search MATCH :phrase LIMIT :most)"
+    ).bindparams(phrase=phrase, most=MOST_HITS)
+
+
+def _narrowed(wanted: UserFilter) -> Select[tuple[Account]]:
+    query = select(Account).where(Account.kind == Kind.USER.value)
+    if wanted.state and wanted.state in set(State):
+        query = query.where(Account.state == wanted.state)
+    else:
+        query = query.where(Account.state != State.DELETED.value)
+    if wanted.plan_id:
+        query = query.where(Account.plan_id == wanted.plan_id)
+    if wanted.search.strip():
+        query = query.where(matching(wanted.search))
+    return query
+
+
+@needs(Capability.USER_READ)
+def list_users(actor: Actor, wanted: UserFilter, cursor: str | None = None) -> Page[Account]:
+    """One page of users in the wanted order."""
+    order = SORTS.get(wanted.sort, SORTS["-created"])
+    query = _narrowed(wanted).options(selectin_polymorphic(Account, [User]))
+    return page_of(query, order, cursor, purpose=f"users-{wanted.sort}")
+
+
+@needs(Capability.USER_READ)
+def count_users(actor: Actor, wanted: UserFilter) -> int:
+    """How many users there are, counted no further than MOST_COUNTED + 1."""
+    limited = _narrowed(wanted).with_only_columns(Account.id).limit(MOST_COUNTED + 1).subquery()
+    return db.session.scalar(select(text("count(*)")).select_from(limited)) or 0
+
+
+@needs(Capability.USER_FIND)
+def find_users(actor: Actor, search: str, *, most: int = 20) -> list[Account]:
+    """Users that match the desk's search box.
+
+    Who sees e-mails masked finds by the whole address only, and by parts of names otherwise: a part of a
+    masked field must find nothing.
+    """
+    wanted = search.strip()
+    if not wanted:
+        return []
+    if "@" in wanted:
+        try:
+            condition: Any = Account.email_canonical == canonical_email(wanted)
+        except BadName:
+            return []
+    elif actor.may(Capability.USER_CONTACT):
+        condition = matching(wanted)
+    elif (whole := parse_id(wanted)) is not None:
+        condition = Account.id == whole
+    else:
+        condition = Account.username_canonical.startswith(folded(wanted), autoescape=True)
+    query = (
+        select(Account)
+        .where(Account.kind == Kind.USER.value, Account.state != State.DELETED.value, condition)
+        .order_by(Account.username_canonical)
+        .limit(most)
+    )
+    return list(db.session.scalars(query))
+
+
+@needs(Capability.USER_FIND)
+def user_record(actor: Actor, user_id: UUID) -> User:
+    """One user. Raises NotFound, also for staff, admins and deleted users."""
+    user = db.session.get(User, user_id)
+    if user is None or user.state == State.DELETED:
+        raise NotFound
+    return user
+
+
+@needs(Capability.STAFF_MANAGE)
+def list_staff(actor: Actor) -> list[StaffMember]:
+    """All staff members, by name."""
+    query = select(StaffMember).where(StaffMember.state != State.DELETED.value)
+    return list(db.session.scalars(query.order_by(StaffMember.username_canonical).limit(500)))
+
+
+@needs(Capability.ADMIN_MANAGE)
+def list_admins(actor: Actor) -> list[Admin]:
+    """All admins, by name."""
+    query = select(Admin).where(Admin.state != State.DELETED.value)
+    return list(db.session.scalars(query.order_by(Admin.username_canonical).limit(500)))
+
+
+@needs(Capability.OWN_PROFILE)
+def own_account(actor: Actor) -> Account:
+    """The actor's own account."""
+    account = db.session.get(Account, actor.id)
+    if account is None:
+        raise NotFound
+    return account
+
+
+def account_named(typed: str) -> Account | None:
+    """The account with this username or e-mail, of any kind and state but deleted."""
+    wanted = folded(typed.strip())
+    condition: Any = Account.username_canonical == wanted
+    if "@" in wanted:
+        try:
+            condition = Account.email_canonical == canonical_email(typed)
+        except BadName:
+            return None
+    return db.session.scalars(
+        select(Account).where(condition, Account.state != State.DELETED.value)
+    ).first()
+
+
+@needs(Capability.STAFF_MANAGE)
+def staff_record(actor: Actor, staff_id: UUID) -> StaffMember:
+    """One staff member. Raises NotFound."""
+    member = db.session.get(StaffMember, staff_id)
+    if member is None or member.state == State.DELETED:
+        raise NotFound
+    return member
+
+
+@needs(Capability.ADMIN_MANAGE)
+def admin_record(actor: Actor, admin_id: UUID) -> Admin:
+    """One admin. Raises NotFound."""
+    admin = db.session.get(Admin, admin_id)
+    if admin is None or admin.state == State.DELETED:
+        raise NotFound
+    return admin

@@ -1,0 +1,223 @@
+"""What admins do to accounts: edit, suspend, reactivate, change levels and permissions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select
+
+from portal.accounts import names
+from portal.accounts.models import Account, Admin, Kind, StaffMember, State, User
+from portal.audit import events
+from portal.audit.record import Target, record
+from portal.core import access
+from portal.core.access import Capability, needs, outranks
+from portal.core.database import db
+from portal.core.errors import Conflict, Forbidden, Invalid, NotFound
+from portal.core.text import gettext
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from portal.core.actor import Actor
+
+
+def target_of(account: Account) -> Target:
+    """An account as the target of an audit entry."""
+    return Target(account.kind, account.id, account.username)
+
+
+def raise_epoch(account: Account) -> None:
+    """Kill every session, token and key issued to the account before now."""
+    account.epoch = account.epoch + 1
+
+
+def _changeable(actor: Actor, account: Account) -> None:
+    if account.state == State.DELETED:
+        raise NotFound
+    if account.id == actor.id:
+        raise Forbidden(gettext("You cannot do this to your own account."))
+    if not outranks(actor, account.rank):
+        raise Forbidden(gettext("You cannot act on an account of this rank."))
+
+
+def _managed(actor: Actor, account: Account) -> None:
+    """Users are managed with user.write, staff with staff.manage, admins with admin.manage."""
+    wanted = {
+        Kind.USER.value: Capability.USER_WRITE,
+        Kind.STAFF.value: Capability.STAFF_MANAGE,
+        Kind.ADMIN.value: Capability.ADMIN_MANAGE,
+    }[account.kind]
+    if not actor.may(wanted):
+        raise Forbidden
+    _changeable(actor, account)
+
+
+@needs(Capability.USER_WRITE)
+def editable_user(actor: Actor, user_id: UUID) -> User:
+    """The user for an edit form. Raises NotFound, Forbidden."""
+    user = db.session.get(User, user_id)
+    if user is None:
+        raise NotFound
+    _managed(actor, user)
+    return user
+
+
+@needs(Capability.USER_WRITE)
+def edit_user(
+    actor: Actor,
+    user_id: UUID,
+    *,
+    version: int,
+    display_name: str,
+    email: str,
+    time_zone: str,
+    daily_limit_override: int | None,
+) -> User:
+    """Change a user's record. `version` is the one that was shown. Raises Conflict, Invalid, NotFound."""
+    user = editable_user(actor, user_id)
+    if user.version != version:
+        raise Conflict(gettext("Someone else changed this record while you were editing it. Here is how it stands now."))
+    shown, canonical = names.checked_email(email)
+    if canonical != user.email_canonical and names.email_taken(canonical):
+        raise Invalid({"email": gettext("Another account has this address.")})
+    if daily_limit_override is not None and not 0 <= daily_limit_override <= 1_000_000:
+        raise Invalid({"daily_limit_override": gettext("A whole number from 0 to 1,000,000.")})
+    wanted = {
+        "display_name": names.checked_display_name(display_name),
+        "email": shown,
+        "time_zone": names.checked_zone(time_zone),
+        "daily_limit_override": daily_limit_override,
+    }
+    changed = sorted(name for name, value in wanted.items() if getattr(user, name) != value)
+    if not changed:
+        return user
+    for name in changed:
+        setattr(user, name, wanted[name])
+    if user.email_canonical != canonical:
+        user.email_canonical, user.email_verified_at = canonical, None
+    names.refresh_search_text(user)
+    record(actor, events.ACCOUNT_EDITED, target_of(user), {"changed": changed})
+    return user
+
+
+@needs(Capability.OWN_PROFILE)
+def edit_profile(actor: Actor, *, display_name: str, time_zone: str) -> Account:
+    """Change the own display name and time zone. Raises Invalid."""
+    account = db.session.get(Account, actor.id)
+    if account is None:
+        raise NotFound
+    wanted = {"display_name": names.checked_display_name(display_name), "time_zone": names.checked_zone(time_zone)}
+    changed = sorted(name for name, value in wanted.items() if getattr(account, name) != value)
+    if changed:
+        for name in changed:
+            setattr(account, name, wanted[name])
+        names.refresh_search_text(account)
+        record(actor, events.PROFILE_EDITED, target_of(account), {"changed": changed})
+    return account
+
+
+@needs(Capability.USER_WRITE, Capability.STAFF_MANAGE, Capability.ADMIN_MANAGE)
+def suspend(actor: Actor, account_id: UUID) -> Account:
+    """Stop an account from doing anything: its sessions, tokens and keys are dead from now. Wants a reason."""
+    account = _found(account_id)
+    _managed(actor, account)
+    if not actor.reason:
+        raise Invalid({"reason": gettext("Say why.")})
+    if account.state != State.ACTIVE:
+        raise Conflict(gettext("Only an active account can be suspended."))
+    _keep_a_full_admin(account)
+    account.state = State.SUSPENDED.value
+    raise_epoch(account)
+    record(actor, events.ACCOUNT_SUSPENDED, target_of(account), {"from": "active", "to": "suspended"})
+    return account
+
+
+@needs(Capability.USER_WRITE, Capability.STAFF_MANAGE, Capability.ADMIN_MANAGE)
+def reactivate(actor: Actor, account_id: UUID) -> Account:
+    """Let a suspended account in again. Sessions and tokens of before stay dead; keys work again."""
+    account = _found(account_id)
+    _managed(actor, account)
+    if account.state != State.SUSPENDED:
+        raise Conflict(gettext("Only a suspended account can be reactivated."))
+    account.state = State.ACTIVE.value
+    record(actor, events.ACCOUNT_REACTIVATED, target_of(account), {"from": "suspended", "to": "active"})
+    return account
+
+
+@needs(Capability.STAFF_MANAGE)
+def change_level(actor: Actor, staff_id: UUID, level: int) -> StaffMember:
+    """Give a staff member another level. Raises Invalid, NotFound."""
+    member = db.session.get(StaffMember, staff_id)
+    if member is None:
+        raise NotFound
+    _managed(actor, member)
+    checked_level(actor, level)
+    if member.level != level:
+        record(actor, events.STAFF_CHANGED, target_of(member), {"from": member.level, "to": level})
+        member.level = level
+    return member
+
+
+@needs(Capability.ADMIN_MANAGE)
+def change_permissions(actor: Actor, admin_id: UUID, permissions: list[str]) -> Admin:
+    """Give an admin another set of permissions; nobody grants what they lack. Raises Invalid, Conflict."""
+    admin = db.session.get(Admin, admin_id)
+    if admin is None:
+        raise NotFound
+    _managed(actor, admin)
+    wanted = checked_permissions(actor, permissions)
+    if set(wanted) == set(admin.permissions):
+        return admin
+    if set(admin.permissions) - set(wanted):
+        _keep_a_full_admin(admin)
+    record(actor, events.ADMIN_CHANGED, target_of(admin), {"from": sorted(admin.permissions), "to": wanted})
+    admin.permissions = wanted
+    return admin
+
+
+def checked_level(actor: Actor, level: int) -> int:
+    """A level the actor may grant. Raises Invalid, Forbidden."""
+    if level not in access.LEVELS:
+        raise Invalid({"level": gettext("A level is 1, 2 or 3.")})
+    if actor.rank <= access.RANK_STAFF + level:
+        raise Forbidden
+    return level
+
+
+def checked_permissions(actor: Actor, permissions: list[str]) -> list[str]:
+    """Permissions that exist and that the actor holds. Raises Invalid, Forbidden."""
+    unknown = set(permissions) - set(access.PERMISSIONS)
+    if unknown:
+        raise Invalid({"permissions": gettext("There is no such permission.")})
+    granted = frozenset().union(*(access.PERMISSIONS[name] for name in permissions))
+    if not granted <= actor.capabilities:
+        raise Forbidden(gettext("You cannot grant what you do not hold."))
+    return sorted(set(permissions))
+
+
+def _keep_a_full_admin(account: Account) -> None:
+    """Refuse to take away the last full admin. Raises Conflict.
+
+    The other full admins are locked, so that two who remove each other at the same moment take turns.
+    """
+    if not isinstance(account, Admin) or not account.is_full:
+        return
+    db.session.execute(select(Admin.account_id).order_by(Admin.account_id).with_for_update())
+    others = db.session.scalars(
+        select(Admin).where(Admin.state == State.ACTIVE.value, Admin.id != account.id).execution_options(populate_existing=True)
+    )
+    if not any(other.is_full for other in others):
+        raise Conflict(gettext("This is the last full admin; make another one first."))
+
+
+def _found(account_id: UUID) -> Account:
+    account = db.session.get(Account, account_id)
+    if account is None:
+        raise NotFound
+    return account
+
+
+def admins_exist() -> bool:
+    """Whether anybody can administer this installation yet."""
+    return bool(db.session.scalar(select(func.count()).select_from(select(Admin.account_id).limit(1).subquery())))

@@ -1,0 +1,99 @@
+"""One-time links: made, looked at, and spent. A GET only looks; the POST spends."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, select, update
+
+from portal.accounts.models import Account, OneTimeLink
+from portal.core import clock, crypto
+from portal.core.database import db
+from portal.core.errors import NotFound
+from portal.core.ids import new_secret
+from portal.core.text import gettext
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+
+class Purpose(StrEnum):
+    """What a link is for; it is good for nothing else."""
+
+    SETUP = "setup"
+    INVITATION = "invitation"
+    CONFIRM = "confirm"
+    RESET = "reset"
+
+
+LIFETIMES = {
+    Purpose.SETUP: timedelta(hours=24),
+    Purpose.INVITATION: timedelta(days=7),
+    Purpose.CONFIRM: timedelta(days=2),
+    Purpose.RESET: timedelta(hours=1),
+}
+PATHS = {
+    Purpose.SETUP: "/setup/",
+    Purpose.INVITATION: "/invitation/",
+    Purpose.CONFIRM: "/confirm/",
+    Purpose.RESET: "/reset/",
+}
+
+
+def make_link(purpose: Purpose, account: Account | None, facts: dict[str, Any] | None = None) -> str:
+    """A new link's path. Earlier unused ones of the same purpose and account die."""
+    account_id: UUID | None = account.id if account else None
+    db.session.execute(
+        delete(OneTimeLink).where(
+            OneTimeLink.purpose == purpose.value,
+            OneTimeLink.account_id == account_id if account_id else OneTimeLink.account_id.is_(None),
+        )
+    )
+    token = new_secret()
+    db.session.add(
+        OneTimeLink(
+            digest=crypto.digest(token),
+            purpose=purpose.value,
+            account_id=account_id,
+            epoch=account.epoch if account else 0,
+            facts=facts or {},
+            created_at=clock.now(),
+            expires_at=clock.now() + LIFETIMES[purpose],
+        )
+    )
+    return PATHS[purpose] + token
+
+
+def _gone() -> NotFound:
+    return NotFound(gettext("This link does not work any more. It was used, has run out, or a newer one was sent."))
+
+
+def look_at_link(token: str, purpose: Purpose) -> OneTimeLink:
+    """The link, unspent. Raises NotFound when it is used, over, for something else, or unknown."""
+    link = db.session.scalars(
+        select(OneTimeLink).where(OneTimeLink.digest == crypto.digest(token), OneTimeLink.purpose == purpose.value)
+    ).first()
+    if link is None or link.used_at is not None or link.expires_at <= clock.now():
+        raise _gone()
+    if link.account_id is not None:
+        account = db.session.get(Account, link.account_id)
+        if account is None or account.epoch != link.epoch:
+            raise _gone()
+    return link
+
+
+def spend_link(token: str, purpose: Purpose) -> OneTimeLink:
+    """Use the link up: one guarded statement, so of many at once one succeeds. Raises NotFound."""
+    link = look_at_link(token, purpose)
+    spent = db.session.execute(
+        update(OneTimeLink)
+        .where(OneTimeLink.digest == link.digest, OneTimeLink.used_at.is_(None))
+        .values(used_at=clock.now())
+        .returning(OneTimeLink.purpose)
+        .execution_options(synchronize_session=False)
+    ).scalar()
+    if spent is None:
+        raise _gone()
+    return link

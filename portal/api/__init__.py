@@ -1,0 +1,26 @@
+"""The machine door, /api/v1: JSON in and out, bearer tokens only, problem documents for errors.
+
+One module per resource; no rules, no queries.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flask import Blueprint
+
+from portal.api import keys, message_logs
+from portal.web.gates import Audience, guard
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+
+def register(app: Flask) -> Blueprint:
+    """Hang the door in; answered so that the caller can exempt it from CSRF, since it reads no cookie."""
+    audience = Blueprint("api", __name__, url_prefix="/api/v1")
+    guard(audience, Audience.MACHINE)
+    for module in (keys, message_logs):
+        audience.register_blueprint(module.blueprint)
+    app.register_blueprint(audience)
+    return audience

@@ -1,0 +1,50 @@
+"""Reading JSON bodies: strict about the type, the encoding, the fields and the size."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+from flask import request
+
+from portal.core.errors import Invalid, Malformed, UnsupportedType
+from portal.core.text import gettext
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+S = TypeVar("S", bound=msgspec.Struct)
+_decoders: dict[type[msgspec.Struct], msgspec.json.Decoder[msgspec.Struct]] = {}
+
+
+def read_body(shape: type[S]) -> S:
+    """The body as this shape. Raises UnsupportedType, Malformed (not JSON), Invalid (JSON, but not this shape)."""
+    require_media_type(("application/json",))
+    decoder = _decoders.get(shape)
+    if decoder is None:
+        decoder = _decoders.setdefault(shape, msgspec.json.Decoder(shape))
+    try:
+        made = decoder.decode(request.get_data())
+    except msgspec.ValidationError as error:
+        words, _, path = str(error).partition(" - at `$")
+        pointer = path.rstrip("`").replace(".", "/").replace("[", "/").replace("]", "") or "/"
+        raise Invalid({pointer: words}) from None
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise Malformed(gettext("This is not valid JSON in UTF-8.")) from None
+    if not isinstance(made, shape):
+        raise Malformed
+    return made
+
+
+def require_media_type(allowed: Iterable[str]) -> str:
+    """The media type of the body. Raises UnsupportedType for another one."""
+    if request.mimetype not in allowed:
+        raise UnsupportedType(gettext("Send this as %(types)s.", types=", ".join(allowed)))
+    return request.mimetype
+
+
+def check_text(pointer: str, text: str, most: int) -> str:
+    """A text that databases can keep. Raises Invalid."""
+    if len(text) > most or "\0" in text:
+        raise Invalid({pointer: gettext("A text of at most %(most)s characters, without NUL.", most=most)})
+    return text

@@ -1,0 +1,113 @@
+"""POST and GET /api/v1/message-logs: push records, search their metadata."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from portal.api.bodies import require_media_type
+from portal.core.access import Capability
+from portal.core.errors import Invalid, Malformed
+from portal.core.ids import parse_id
+from portal.core.text import gettext
+from portal.messages.intake import MOST_RECORDS, Result, push, read_body
+from portal.messages.models import MessageLog
+from portal.messages.reading import LogFilter, list_logs
+from portal.messages.shape import BadRecord
+from portal.web.gates import requires
+from portal.web.identity import actor
+from portal.web.problems import json_response
+
+blueprint = Blueprint("message_logs", __name__, url_prefix="/message-logs")
+FILTERS = {"q", "user_id", "model", "conversation_id", "from", "to", "limit", "cursor"}
+
+
+@blueprint.post("")
+@requires(Capability.LOG_WRITE)
+def push_logs() -> Response:
+    """202 only once what was accepted is durable."""
+    media_type = require_media_type(("application/json", "application/x-ndjson"))
+    try:
+        records = read_body(request.get_data(), media_type)
+    except BadRecord as error:
+        raise Malformed(str(error)) from None
+    if not records or len(records) > MOST_RECORDS:
+        raise Invalid({"/records": gettext("Send 1 to %(most)s records.", most=MOST_RECORDS)})
+    results = push(actor(), records)
+    counts = {status: sum(result.status == status for result in results) for status in ("accepted", "duplicate", "rejected")}
+    return json_response({**counts, "results": [_result(result) for result in results]}, 202)
+
+
+def _result(result: Result) -> dict[str, Any]:
+    return {"id": result.id, "status": result.status, "error": result.error}
+
+
+@blueprint.get("")
+@requires(Capability.LOG_READ)
+def list_message_logs() -> Response:
+    """One page of metadata, newest first."""
+    unknown = sorted(set(request.args) - FILTERS)
+    if unknown:
+        raise Invalid({"/" + unknown[0]: gettext("There is no such filter.")})
+    wanted = LogFilter(
+        search=request.args.get("q", "")[:200].replace("\0", ""),
+        user_id=_id("user_id"),
+        model=request.args.get("model", "")[:80].replace("\0", ""),
+        conversation=request.args.get("conversation_id", "")[:128].replace("\0", ""),
+        since=_instant("from"),
+        until=_instant("to"),
+    )
+    page, named = list_logs(actor(), wanted, request.args.get("cursor"), size=_limit())
+    items = [_item(log, *named[log.id]) for log in page.items]
+    return json_response({"items": items, "next_cursor": page.next_cursor})
+
+
+def _id(name: str) -> Any:
+    given = request.args.get(name)
+    if given is None:
+        return None
+    made = parse_id(given)
+    if made is None:
+        raise Invalid({"/" + name: gettext("This is not an id.")})
+    return made
+
+
+def _instant(name: str) -> datetime | None:
+    given = request.args.get(name)
+    if given is None:
+        return None
+    try:
+        instant = datetime.fromisoformat(given)
+    except ValueError:
+        instant = None
+    if instant is None or instant.tzinfo is None:
+        raise Invalid({"/" + name: gettext("This is not an ISO 8601 instant with a zone.")})
+    return instant
+
+
+def _limit() -> int:
+    given = request.args.get("limit", "50")
+    if not given.isascii() or not given.isdigit() or not 1 <= int(given[:6]) <= 200:
+        raise Invalid({"/limit": gettext("A whole number from 1 to 200.")})
+    return int(given)
+
+
+def _item(log: MessageLog, model: str | None, conversation: str) -> dict[str, Any]:
+    return {
+        "id": str(log.id),
+        "source_id": log.source_id,
+        "user_id": str(log.user_id),
+        "conversation_id": conversation,
+        "model": model,
+        "usage": {
+            "prompt_tokens": log.prompt_tokens,
+            "completion_tokens": log.completion_tokens,
+            "total_tokens": log.total_tokens,
+        },
+        "latency_ms": log.latency_ms,
+        "timestamp": log.at.isoformat(),
+        "received_at": log.received_at.isoformat(),
+        "metadata": log.extra or {},
+    }

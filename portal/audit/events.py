@@ -1,0 +1,67 @@
+"""Every event there is, with the facts it carries and the sentence shown for it. Other facts are refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from portal.core.text import lazy_gettext as words
+
+if TYPE_CHECKING:
+    from babel.support import LazyProxy
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A kind of act: its name, the exact facts, and words in the past tense."""
+
+    name: str
+    sentence: LazyProxy
+    facts: frozenset[str] = frozenset()
+
+
+EVENTS: dict[str, Event] = {}
+
+
+def _event(name: str, sentence: LazyProxy, *facts: str) -> Event:
+    EVENTS[name] = Event(name, sentence, frozenset(facts))
+    return EVENTS[name]
+
+
+ACCOUNT_REGISTERED = _event("account.registered", words("registered"), "kind", "plan")
+ACCOUNT_CONFIRMED = _event("account.confirmed", words("confirmed the e-mail address"))
+ACCOUNT_INVITED = _event("account.invited", words("invited an account"), "kind")
+ACCOUNT_ACTIVATED = _event("account.activated", words("accepted an invitation"), "kind")
+ACCOUNT_EDITED = _event("account.edited", words("edited an account"), "changed")
+PROFILE_EDITED = _event("profile.edited", words("edited the own profile"), "changed")
+PLAN_CHANGED = _event("account.plan_changed", words("changed the plan"), "from", "to")
+ACCOUNT_SUSPENDED = _event("account.suspended", words("suspended an account"), "from", "to")
+ACCOUNT_REACTIVATED = _event("account.reactivated", words("reactivated an account"), "from", "to")
+ACCOUNT_DELETED = _event("account.deleted", words("deleted an account"), "purge_after")
+ACCOUNT_RESTORED = _event("account.restored", words("restored an account"))
+ACCOUNT_PURGED = _event("account.purged", words("purged a deleted account"))
+FIRST_ADMIN_MADE = _event("admin.first", words("made the first admin"))
+STAFF_CHANGED = _event("staff.changed", words("changed a staff level"), "from", "to")
+ADMIN_CHANGED = _event("admin.changed", words("changed admin permissions"), "from", "to")
+
+SIGNED_IN = _event("sign_in.done", words("signed in"), "method")
+SIGN_IN_FAILED = _event("sign_in.failed", words("failed to sign in"), "why")
+SIGNED_OUT = _event("sign_in.ended", words("signed out"))
+PASSWORD_RESET_STARTED = _event("password.reset_started", words("started a password reset"))
+PASSWORD_RESET = _event("password.reset", words("set a new password by link"))
+PASSWORD_CHANGED = _event("password.changed", words("changed the password"))
+
+KEY_CREATED = _event("key.created", words("created an API key"), "name", "prefix")
+KEY_RENAMED = _event("key.renamed", words("renamed an API key"), "from", "to")
+KEY_REVOKED = _event("key.revoked", words("revoked an API key"), "name", "prefix")
+CLIENT_CREATED = _event("client.created", words("created a service client"), "name", "scopes")
+CLIENT_DISABLED = _event("client.disabled", words("disabled a service client"), "name")
+CREDITS_GRANTED = _event("credits.granted", words("granted credits"), "amount", "balance")
+PLAN_CREATED = _event("plan.created", words("created a plan"), "name")
+PLAN_EDITED = _event("plan.edited", words("changed a plan"), "changed")
+JOB_STARTED = _event("job.started", words("started a job by hand"), "job")
+JOB_PAUSED = _event("job.paused", words("paused a job"), "job")
+JOB_RESUMED = _event("job.resumed", words("resumed a job"), "job")
+RECORD_VIEWED = _event("record.viewed", words("looked at a record"))
+ACCESS_REFUSED = _event("access.refused", words("was refused"), "what")
+USERS_SEEDED = _event("users.seeded", words("made demo data"), "users", "logs")

@@ -1,0 +1,351 @@
+"""The `doorward` command. Bad input prints one line and exits non-zero."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sys
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec
+
+import click
+
+from portal import create_app, serving
+from portal.accounts.directory import UserFilter, account_named, list_users, user_record
+from portal.clients.models import ServiceClient
+from portal.clients.service import create_client, list_clients
+from portal.core.access import operator_actor
+from portal.core.database import transaction
+from portal.core.errors import Invalid, NotFound, PortalError
+from portal.core.settings import BadSetting, Settings, load
+from portal.demo.seed import seed_demo
+from portal.insight.health import check_parts, is_ready
+from portal.jobs.runner import run_job
+from portal.jobs.table import JOBS
+from portal.signin import throttle
+from portal.signin.registration import NewPerson, create_admin
+from portal.signin.reset import start_reset
+from portal.usage.credits import grant_credits
+from portal.usage.history import ledger
+from portal.usage.plans import PlanTerms, create_plan, list_plans
+from portal.work.runs import latest_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+P = ParamSpec("P")
+
+
+def fail(words: str, code: int = 1) -> NoReturn:
+    """One line to standard error, and out."""
+    click.echo(f"doorward: {words}", err=True)
+    sys.exit(code)
+
+
+def _settings(**given: Any) -> Settings:
+    try:
+        return load(**given)
+    except BadSetting as error:
+        fail(f"settings are wrong, nothing was started:\n{error}", 2)
+
+
+def in_frame(command: Callable[P, None]) -> Callable[P, None]:
+    """Run a command inside the application, committing once; a refusal is one line."""
+
+    @wraps(command)
+    def framed(*args: P.args, **kwargs: P.kwargs) -> None:
+        app = create_app(_settings(log_level="error"))
+        serving.migrate(app)
+        with app.app_context():
+            try:
+                with transaction():
+                    command(*args, **kwargs)
+            except Invalid as error:
+                told = "; ".join(f"{name}: {words}" for name, words in error.fields.items())
+                fail(told or str(error.words))
+            except PortalError as error:
+                fail(str(error.words))
+
+    return framed
+
+
+def echo_json(value: Any) -> None:
+    """Print JSON for programs."""
+    click.echo(json.dumps(value, indent=2, default=str))
+
+
+@click.group()
+@click.version_option(package_name="doorward")
+def main() -> None:
+    """The front desk of a metered service."""
+
+
+@main.command()
+@click.option("--host", help="Address to listen on (HOST).")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on (PORT).")
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True)
+def serve(host: str | None, port: int | None, workers: int) -> None:
+    """Serve, with the jobs inside."""
+    if host:
+        os.environ["HOST"] = host
+    if port:
+        os.environ["PORT"] = str(port)
+    settings = _settings()
+    if not serving.port_is_free(settings.host, settings.port):
+        fail(f"port {settings.port} on {settings.host} is taken; choose another with --port or PORT")
+    serving.serve(settings, workers=workers)
+
+
+@main.command()
+def check() -> None:
+    """Say what is wrong and what to do."""
+    settings = _settings(log_level="error")
+    app = create_app(settings)
+    with app.app_context():
+        parts = check_parts()
+        for part in parts:
+            click.echo(f"{part.state:8} {part.name}: {part.words}")
+        mail = "leaves by SMTP" if settings.mail_leaves else f"stays here ({settings.smtp_url}): set SMTP_URL"
+        click.echo(f"{'ok' if settings.mail_leaves else 'warning':8} mail: {mail}")
+        fine = is_ready(parts)
+    if not fine:
+        fail("not ready")
+
+
+@main.command("create-admin")
+@click.option("--username", required=True)
+@click.option("--email", required=True)
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@in_frame
+def create_admin_command(username: str, email: str, password_stdin: bool) -> None:
+    """Make a full admin. Without --password-stdin a password is made and printed once."""
+    password = sys.stdin.readline().rstrip("\r\n") if password_stdin else secrets.token_urlsafe(18)
+    admin = create_admin(operator_actor(), NewPerson(username, email), password)
+    shown: dict[str, Any] = {"id": str(admin.id), "username": admin.username}
+    if not password_stdin:
+        shown["password"] = password
+    echo_json(shown)
+
+
+@main.group()
+def client() -> None:
+    """Service clients."""
+
+
+@client.command("create")
+@click.option("--name", required=True)
+@click.option("--scope", "scopes", multiple=True, required=True)
+@in_frame
+def client_create(name: str, scopes: tuple[str, ...]) -> None:
+    """Make a client; its token is printed this once, as JSON."""
+    made, token = create_client(operator_actor(), name=name, scopes=list(scopes))
+    echo_json({"id": str(made.id), "name": made.name, "scopes": made.scopes, "token": token})
+
+
+@client.command("list")
+@in_frame
+def client_list() -> None:
+    """All clients."""
+    echo_json([_client(row) for row in list_clients(operator_actor())])
+
+
+def _client(row: ServiceClient) -> dict[str, Any]:
+    return {"id": row.id, "name": row.name, "scopes": row.scopes, "disabled_at": row.disabled_at}
+
+
+@main.command()
+@click.option("--users", type=click.IntRange(1, 2_000_000), default=200, show_default=True)
+@click.option("--logs", type=click.IntRange(0, 5_000_000), default=2000, show_default=True)
+@click.option("--seed", "number", type=int, default=1, show_default=True, help="The same seed gives the same data.")
+@click.option("--credentials", type=click.Path(dir_okay=False, path_type=Path), help="Write sign-ins and tokens here.")
+def seed(users: int, logs: int, number: int, credentials: Path | None) -> None:
+    """Make demo data: people, plans, 60 days of usage, conversations."""
+    settings = _settings(log_level="error")
+    if settings.production:
+        fail("demo data is not for production")
+    app = create_app(settings)
+    serving.migrate(app)
+    with app.app_context():
+        made = seed_demo(users=users, logs=logs, seed=number)
+    if credentials:
+        descriptor = os.open(credentials, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(made, file, indent=2)
+    click.echo(f"made {users} users and {logs} message logs")
+
+
+@main.group()
+def jobs() -> None:
+    """Jobs: list, run."""
+
+
+@jobs.command("list")
+@in_frame
+def jobs_list() -> None:
+    """Every job and its last run."""
+    for job in JOBS.values():
+        run = latest_run(job.name)
+        said = f"{run.outcome} {run.started_at:%Y-%m-%d %H:%M:%S}Z {run.summary}" if run else "has not run"
+        click.echo(f"{job.name:22} {said}")
+
+
+@jobs.command("run")
+@click.argument("name")
+@in_frame
+def jobs_run(name: str) -> None:
+    """Run a job now and print what came of it."""
+    if name not in JOBS:
+        raise NotFound(f"there is no job {name}; there are: {', '.join(JOBS)}")
+    run = run_job(name, by_hand=True)
+    if run is None or run.outcome != "done":
+        raise PortalError(f"{name} failed: {run.summary if run else ''}")
+    click.echo(run.summary)
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True)
+def routes(as_json: bool) -> None:
+    """Every route with its audience and capability."""
+    app = create_app(_settings(log_level="error"))
+    audiences: dict[str, str] = app.extensions["audiences"]
+    listed = []
+    for rule in sorted(app.url_map.iter_rules(), key=lambda rule: (rule.rule, rule.endpoint)):
+        view = app.view_functions[rule.endpoint]
+        capabilities = [str(one) for one in getattr(view, "__capabilities__", ())]
+        listed.append(
+            {
+                "route": rule.rule,
+                "methods": sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}),
+                "endpoint": rule.endpoint,
+                "audience": str(audiences.get(rule.endpoint.split(".")[0], "public")),
+                "capability": " or ".join(capabilities) or None,
+            }
+        )
+    if as_json:
+        echo_json(listed)
+        return
+    for row in listed:
+        click.echo(f"{row['audience']:8} {','.join(row['methods']):10} {row['route']}  {row['capability'] or ''}")
+
+
+@main.group()
+def users() -> None:
+    """Users: list, show."""
+
+
+@users.command("list")
+@click.option("--search", default="")
+@in_frame
+def users_list(search: str) -> None:
+    """The newest users, or those that match."""
+    page = list_users(operator_actor(), UserFilter(search=search))
+    echo_json([{"id": one.id, "username": one.username, "email": one.email, "state": one.state} for one in page.items])
+
+
+@users.command("show")
+@click.argument("name")
+@in_frame
+def users_show(name: str) -> None:
+    """One user by username or e-mail."""
+    found = account_named(name)
+    user = user_record(operator_actor(), found.id) if found else None
+    if user is None:
+        raise NotFound(f"there is no user {name}")
+    echo_json(
+        {"id": user.id, "username": user.username, "email": user.email, "state": user.state, "time_zone": user.time_zone}
+    )
+
+
+@main.group()
+def plans() -> None:
+    """Plans: list, create."""
+
+
+@plans.command("list")
+@in_frame
+def plans_list() -> None:
+    """All plans."""
+    echo_json(
+        [
+            {"id": plan.id, "name": plan.name, "daily_limit": plan.daily_limit, "credits": plan.credits_per_month}
+            for plan in list_plans(operator_actor())
+        ]
+    )
+
+
+@plans.command("create")
+@click.option("--name", required=True)
+@click.option("--daily-limit", type=int, help="Conversations a day; left out means unlimited.")
+@in_frame
+def plans_create(name: str, daily_limit: int | None) -> None:
+    """A new plan."""
+    plan = create_plan(operator_actor(), PlanTerms(name, daily_limit))
+    echo_json({"id": plan.id, "name": plan.name, "daily_limit": plan.daily_limit})
+
+
+@main.group()
+def credits() -> None:
+    """Credits: list, grant."""
+
+
+@credits.command("list")
+@click.argument("name")
+@in_frame
+def credits_list(name: str) -> None:
+    """The latest ledger entries of a user."""
+    found = account_named(name)
+    if found is None:
+        raise NotFound(f"there is no user {name}")
+    rows = ledger(operator_actor(), found.id)
+    echo_json([{"kind": row.kind, "amount": row.amount, "balance": row.balance, "reason": row.reason} for row in rows])
+
+
+@credits.command("grant")
+@click.argument("name")
+@click.argument("amount", type=int)
+@click.option("--reason", required=True)
+@in_frame
+def credits_grant(name: str, amount: int, reason: str) -> None:
+    """Grant credits to a user."""
+    found = account_named(name)
+    if found is None:
+        raise NotFound(f"there is no user {name}")
+    balance = grant_credits(operator_actor().because(reason), found.id, amount)
+    echo_json({"username": found.username, "credits": balance})
+
+
+@main.group()
+def account() -> None:
+    """One account: reset-link, unlock."""
+
+
+@account.command("reset-link")
+@click.argument("name")
+@in_frame
+def account_reset_link(name: str) -> None:
+    """A link that sets a new password, for whoever cannot get mail."""
+    found = account_named(name)
+    if found is None:
+        raise NotFound(f"there is no account {name}")
+    link = start_reset(operator_actor(), found.id)
+    click.echo(link or f"a link was mailed to the address of {found.username}")
+
+
+@account.command("unlock")
+@click.argument("name")
+@in_frame
+def account_unlock(name: str) -> None:
+    """Forget failed sign-ins of an account."""
+    found = account_named(name)
+    if found is None:
+        raise NotFound(f"there is no account {name}")
+    throttle.forget_failures(
+        throttle.counter_of("name", found.username), throttle.counter_of("name", found.email)
+    )
+    click.echo(f"{found.username} may try again")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""Making, listing and disabling service clients, and knowing one by its token."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from portal.audit import events
+from portal.audit.record import Target, record
+from portal.clients.models import ServiceClient
+from portal.core import access, clock, crypto
+from portal.core.access import Capability, needs
+from portal.core.database import db
+from portal.core.errors import Forbidden, Invalid, NotFound
+from portal.core.ids import new_id, new_secret
+from portal.core.text import BadName, clean_line, gettext
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from portal.core.actor import Actor
+
+TOKEN_PREFIX = "dwc_"  # noqa: S105  # the public prefix of tokens, not one
+
+
+@needs(Capability.CLIENT_MANAGE)
+def create_client(actor: Actor, *, name: str, scopes: list[str]) -> tuple[ServiceClient, str]:
+    """A new client and its token, which is shown this once. Raises Invalid, Forbidden."""
+    try:
+        name = clean_line(name)
+    except BadName as error:
+        raise Invalid({"name": str(error)}) from None
+    if not name:
+        raise Invalid({"name": gettext("Give the client a name.")})
+    if not scopes or set(scopes) - set(access.SCOPES):
+        raise Invalid({"scopes": gettext("Choose at least one scope, and only ones that exist.")})
+    if "logs:content" in scopes and not actor.may(Capability.LOG_CONTENT):
+        raise Forbidden(gettext("You cannot grant what you do not hold."))
+    if db.session.scalar(select(ServiceClient.id).where(ServiceClient.name == name)) is not None:
+        raise Invalid({"name": gettext("Another client has this name.")})
+    token = TOKEN_PREFIX + new_secret()
+    client = ServiceClient(
+        id=new_id(),
+        name=name,
+        digest=crypto.digest(token),
+        hint=token[:9],
+        scopes=sorted(set(scopes)),
+        created_at=clock.now(),
+        created_by=actor.name,
+    )
+    db.session.add(client)
+    record(actor, events.CLIENT_CREATED, target_of(client), {"name": name, "scopes": client.scopes})
+    return client, token
+
+
+def target_of(client: ServiceClient) -> Target:
+    """A client as the target of an audit entry."""
+    return Target("client", client.id, client.name)
+
+
+@needs(Capability.CLIENT_MANAGE)
+def list_clients(actor: Actor) -> list[ServiceClient]:
+    """All clients, by name."""
+    return list(db.session.scalars(select(ServiceClient).order_by(ServiceClient.name).limit(500)))
+
+
+@needs(Capability.CLIENT_MANAGE)
+def disable_client(actor: Actor, client_id: UUID) -> ServiceClient:
+    """End a client for good: its token is refused from the next request on. Twice is as good as once."""
+    client = db.session.get(ServiceClient, client_id)
+    if client is None:
+        raise NotFound
+    if client.disabled_at is None:
+        client.disabled_at = clock.now()
+        record(actor, events.CLIENT_DISABLED, target_of(client), {"name": client.name})
+    return client
+
+
+def client_of_token(token: str) -> ServiceClient | None:
+    """The enabled client whose token this is."""
+    if not token.startswith(TOKEN_PREFIX):
+        return None
+    client = db.session.scalars(select(ServiceClient).where(ServiceClient.digest == crypto.digest(token))).first()
+    return client if client is not None and client.disabled_at is None else None

@@ -1,0 +1,181 @@
+"""Every capability with a sentence, and the one table of who holds which. Not listed means denied."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from functools import wraps
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+
+from portal.core.actor import Actor, ActorKind
+from portal.core.errors import Forbidden
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Capability(StrEnum):
+    """One named right. The sentence says what its holder may do."""
+
+    sentence: str
+
+    def __new__(cls, value: str, sentence: str) -> Capability:
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.sentence = sentence
+        return member
+
+    OWN_PROFILE = "own.profile", "See and edit one's own profile."
+    OWN_SESSIONS = "own.sessions", "End one's own sessions."
+    OWN_KEYS = "own.keys", "Make, name and revoke one's own API keys."
+    OWN_USAGE = "own.usage", "See one's own limit, credits and usage."
+    OWN_CONVERSATIONS = "own.conversations", "Read and search one's own conversations."
+
+    USER_FIND = "user.find", "Find a user and see the masked record with its usage."
+    USER_CONTACT = "user.contact", "See e-mail addresses unmasked, by permission."
+    USER_READ = "user.read", "List users and see their whole record."
+    USER_WRITE = "user.write", "Invite, edit, suspend and reactivate users, change their plan, start a reset."
+    USER_DELETE = "user.delete", "Delete users and restore deleted ones."
+    CREDIT_WRITE = "credit.write", "Grant and adjust credits."
+    PLAN_READ = "plan.read", "See plans."
+    PLAN_WRITE = "plan.write", "Make and change plans."
+    STAFF_MANAGE = "staff.manage", "Invite staff and set their level."
+    ADMIN_MANAGE = "admin.manage", "Invite admins and set their permissions."
+    CLIENT_MANAGE = "client.manage", "Make, change and disable service clients."
+    AUDIT_READ = "audit.read", "Read the audit log."
+    JOB_READ = "job.read", "See what jobs ran and how the service fares."
+    JOB_RUN = "job.run", "Run jobs now and pause them."
+    CONSOLE_SEE = "console.see", "See the console's dashboard."
+    SETTING_MANAGE = "setting.manage", "See settings and change what can be changed."
+    LOG_METADATA = "log.metadata", "See message log metadata of others."
+    LOG_CONTENT = "log.content", "Read message content of others, giving a reason."
+
+    KEY_VERIFY = "key.verify", "Ask whether an API key is good, and spend."
+    USAGE_CONSUME = "usage.consume", "Spend for a user without a key."
+    USAGE_LEASE = "usage.lease", "Take blocks of units in advance."
+    LOG_WRITE = "log.write", "Push message logs."
+    LOG_READ = "log.read", "Read message log metadata over the API."
+    STATUS_WRITE = "status.write", "Post status checks."
+    STATUS_READ = "status.read", "Read status checks."
+    KEY_READ = "key.read", "Read API keys over the API."
+    KEY_WRITE = "key.write", "Make and change API keys over the API."
+    CREDIT_READ = "credit.read", "Read ledgers."
+    PROMPT_READ = "prompt.read", "Read saved prompts."
+    PROMPT_WRITE = "prompt.write", "Change saved prompts."
+    TOKEN_INTROSPECT = "token.introspect", "Ask what a token is worth."
+
+
+C = Capability
+
+OWN: frozenset[Capability] = frozenset({C.OWN_PROFILE, C.OWN_SESSIONS})
+USER: frozenset[Capability] = OWN | {C.OWN_KEYS, C.OWN_USAGE, C.OWN_CONVERSATIONS}
+
+LEVEL_1: frozenset[Capability] = OWN | {C.USER_FIND}
+LEVEL_2: frozenset[Capability] = LEVEL_1 | {C.LOG_METADATA}
+LEVEL_3: frozenset[Capability] = LEVEL_2
+LEVELS: dict[int, frozenset[Capability]] = {1: LEVEL_1, 2: LEVEL_2, 3: LEVEL_3}
+
+PERMISSIONS: dict[str, frozenset[Capability]] = {
+    "users.read": frozenset({C.USER_FIND, C.USER_CONTACT, C.USER_READ, C.LOG_METADATA, C.PLAN_READ}),
+    "users.write": frozenset({C.USER_FIND, C.USER_CONTACT, C.USER_READ, C.USER_WRITE, C.LOG_METADATA, C.PLAN_READ}),
+    "users.delete": frozenset({C.USER_FIND, C.USER_CONTACT, C.USER_READ, C.USER_DELETE, C.PLAN_READ}),
+    "credits.write": frozenset({C.USER_FIND, C.USER_READ, C.CREDIT_READ, C.CREDIT_WRITE}),
+    "plans.write": frozenset({C.PLAN_READ, C.PLAN_WRITE}),
+    "staff.manage": frozenset({C.STAFF_MANAGE}),
+    "admins.manage": frozenset({C.ADMIN_MANAGE}),
+    "clients.manage": frozenset({C.CLIENT_MANAGE}),
+    "logs.content": frozenset({C.LOG_METADATA, C.LOG_CONTENT}),
+    "audit.read": frozenset({C.AUDIT_READ}),
+    "jobs.run": frozenset({C.JOB_READ, C.JOB_RUN}),
+    "settings.manage": frozenset({C.SETTING_MANAGE}),
+}
+ADMIN: frozenset[Capability] = OWN | {C.CONSOLE_SEE}
+
+SCOPES: dict[str, frozenset[Capability]] = {
+    "keys:verify": frozenset({C.KEY_VERIFY}),
+    "usage:consume": frozenset({C.USAGE_CONSUME}),
+    "usage:lease": frozenset({C.USAGE_LEASE}),
+    "logs:write": frozenset({C.LOG_WRITE}),
+    "logs:read": frozenset({C.LOG_READ}),
+    "logs:content": frozenset({C.LOG_READ, C.LOG_CONTENT}),
+    "status:write": frozenset({C.STATUS_WRITE}),
+    "status:read": frozenset({C.STATUS_READ}),
+    "users:read": frozenset({C.USER_FIND, C.USER_READ, C.USER_CONTACT}),
+    "users:write": frozenset({C.USER_WRITE}),
+    "keys:read": frozenset({C.KEY_READ}),
+    "keys:write": frozenset({C.KEY_WRITE}),
+    "plans:read": frozenset({C.PLAN_READ}),
+    "plans:write": frozenset({C.PLAN_WRITE}),
+    "credits:read": frozenset({C.CREDIT_READ}),
+    "credits:write": frozenset({C.CREDIT_WRITE}),
+    "prompts:read": frozenset({C.PROMPT_READ}),
+    "prompts:write": frozenset({C.PROMPT_WRITE}),
+    "audit:read": frozenset({C.AUDIT_READ}),
+    "tokens:introspect": frozenset({C.TOKEN_INTROSPECT}),
+}
+
+EVERYTHING: frozenset[Capability] = frozenset(Capability)
+
+RANK_USER, RANK_STAFF, RANK_ADMIN, RANK_FULL_ADMIN, RANK_OPERATOR = 10, 20, 40, 50, 100
+
+
+def of_level(level: int) -> frozenset[Capability]:
+    """What a staff member of this level may do. An unknown level may do nothing."""
+    return LEVELS.get(level, frozenset())
+
+
+def of_permissions(permissions: list[str]) -> frozenset[Capability]:
+    """What an admin with these permissions may do."""
+    return ADMIN.union(*(PERMISSIONS.get(name, frozenset()) for name in permissions))
+
+
+def of_scopes(scopes: list[str]) -> frozenset[Capability]:
+    """What a service client with these scopes may do."""
+    return frozenset().union(*(SCOPES.get(name, frozenset()) for name in scopes))
+
+
+def outranks(actor: Actor, rank: int) -> bool:
+    """Whether the actor may act on an account of this rank. A full admin may act on other full admins."""
+    return actor.rank > rank or (actor.rank == rank == RANK_FULL_ADMIN)
+
+
+def job_actor(name: str) -> Actor:
+    """The actor of a job: it may do everything, and the record names the job."""
+    return Actor(ActorKind.JOB, name, capabilities=EVERYTHING, rank=RANK_OPERATOR, credential="job")
+
+
+def operator_actor(name: str = "operator") -> Actor:
+    """The person at the command line, who owns the machine."""
+    return Actor(ActorKind.OPERATOR, name, capabilities=EVERYTHING, rank=RANK_OPERATOR, credential="command line")
+
+
+def needs(
+    *any_of: Capability,
+) -> Callable[[Callable[Concatenate[Actor, P], R]], Callable[Concatenate[Actor, P], R]]:
+    """Let the verb run only for an actor who holds at least one of the capabilities. Raises Forbidden."""
+
+    def dress(verb: Callable[Concatenate[Actor, P], R]) -> Callable[Concatenate[Actor, P], R]:
+        @wraps(verb)
+        def guarded(actor: Actor, *args: P.args, **kwargs: P.kwargs) -> R:
+            if actor.capabilities.isdisjoint(any_of):
+                raise Forbidden
+            return verb(actor, *args, **kwargs)
+
+        guarded.__access__ = any_of  # type: ignore[attr-defined]  # read by the test that prints the table
+        return guarded
+
+    return dress
+
+
+def open_to_all(
+    why: str,
+) -> Callable[[Callable[Concatenate[Actor, P], R]], Callable[Concatenate[Actor, P], R]]:
+    """Mark a verb that anybody may call, and say why."""
+
+    def dress(verb: Callable[Concatenate[Actor, P], R]) -> Callable[Concatenate[Actor, P], R]:
+        verb.__access__ = why  # type: ignore[attr-defined]  # read by the test that prints the table
+        return verb
+
+    return dress

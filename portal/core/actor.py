@@ -1,0 +1,57 @@
+"""Who acts. Session, token, client, job and operator all become one Actor before anything else happens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from portal.core.access import Capability
+
+
+class ActorKind(StrEnum):
+    """Every sort of actor there is."""
+
+    NOBODY = "nobody"
+    USER = "user"
+    STAFF = "staff"
+    ADMIN = "admin"
+    CLIENT = "client"
+    JOB = "job"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """One acting person or program, with all that rules and records need to know of it.
+
+    `rank` orders who may act on whom; `credential` names how it came in (session, client token …).
+    """
+
+    kind: ActorKind
+    name: str
+    id: UUID | None = None
+    capabilities: frozenset[Capability] = field(default_factory=frozenset)
+    rank: int = 0
+    credential: str = "none"
+    address: str | None = None
+    request_id: str | None = None
+    on_behalf_of: UUID | None = None
+    case: str | None = None
+    reason: str | None = None
+
+    def may(self, capability: Capability) -> bool:
+        """Whether this actor holds the capability."""
+        return capability in self.capabilities
+
+    def because(self, reason: str) -> Actor:
+        """The same actor, giving a reason."""
+        return replace(self, reason=reason)
+
+
+def nobody(address: str | None = None, request_id: str | None = None) -> Actor:
+    """A visitor who is not signed in."""
+    return Actor(ActorKind.NOBODY, "nobody", address=address, request_id=request_id)

@@ -1,0 +1,29 @@
+"""The one place that reads the clock. All instants are aware and in UTC."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+
+_offset = timedelta(0)
+
+
+def now() -> datetime:
+    """The present instant, in UTC."""
+    return datetime.now(UTC) + _offset
+
+
+def monotonic() -> float:
+    """Seconds that never run backwards: for waiting and measuring, never for dates."""
+    return time.monotonic()
+
+
+def shift(offset: timedelta) -> None:
+    """Move this process's clock away from the machine's (CLOCK_OFFSET_S in development, and tests)."""
+    global _offset
+    _offset = offset
+
+
+def offset() -> timedelta:
+    """How far this process's clock stands from the machine's."""
+    return _offset

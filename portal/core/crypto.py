@@ -1,0 +1,71 @@
+"""Digests, seals and signatures. Keys come from the settings of the running application."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from functools import lru_cache
+from typing import Any
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from itsdangerous import BadSignature, URLSafeSerializer
+
+from portal.core import settings
+
+
+class BadSeal(Exception):
+    """A sealed value does not open: tampered with, moved, or sealed under another key."""
+
+
+def digest(secret: str) -> bytes:
+    """SHA-256 of a random secret. Fit for tokens and keys of 128 random bits or more, never for passwords."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def keyed_digest(purpose: str, text: str) -> str:
+    """HMAC-SHA-256 of guessable text such as a reserved name, in hex, under a key of this installation."""
+    key = hashlib.sha256(f"{purpose}\0{settings.current().secret_key}".encode()).digest()
+    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+
+
+@lru_cache(maxsize=8)
+def _box(keys: tuple[str, ...]) -> MultiFernet:
+    return MultiFernet([Fernet(key) for key in keys])
+
+
+def seal(value: dict[str, Any], *, place: str) -> str:
+    """Encrypt and authenticate a JSON object, bound to `place` (table and row) so that it cannot be moved."""
+    text = json.dumps({"place": place, "value": value}, separators=(",", ":"))
+    return _box(tuple(settings.current().encryption_keys)).encrypt(text.encode()).decode()
+
+
+def unseal(sealed: str, *, place: str) -> dict[str, Any]:
+    """What was sealed at `place`. Raises BadSeal."""
+    try:
+        opened = json.loads(_box(tuple(settings.current().encryption_keys)).decrypt(sealed.encode()))
+    except InvalidToken as error:
+        raise BadSeal(place) from error
+    if opened["place"] != place:
+        raise BadSeal(place)
+    value: dict[str, Any] = opened["value"]
+    return value
+
+
+def _signer(purpose: str) -> URLSafeSerializer:
+    now = settings.current()
+    return URLSafeSerializer([*now.secret_key_fallbacks, now.secret_key], salt=purpose)
+
+
+def sign(value: Any, *, purpose: str) -> str:
+    """An opaque text that holds `value` and can be checked to come from here."""
+    signed = _signer(purpose).dumps(value)
+    return signed.decode() if isinstance(signed, bytes) else signed
+
+
+def unsign(text: str, *, purpose: str) -> Any | None:
+    """The value that was signed for this purpose, or None when it was not."""
+    try:
+        return _signer(purpose).loads(text)
+    except BadSignature:
+        return None

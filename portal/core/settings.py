@@ -1,0 +1,321 @@
+"""Every setting: its name, type, default, meaning, and what is refused.
+
+Read from the environment, then `.env`, then the default. A wrong one is named and nothing starts.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import secrets
+import sys
+from contextvars import ContextVar
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class BadSetting(Exception):
+    """One or more settings are wrong; the text names each and says what to do."""
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+Words = Annotated[list[str], BeforeValidator(_split)]
+Kind = Literal["user", "staff", "admin"]
+EXAMPLE_SECRETS = {"change-me", "changeme", "secret", "dev", "example", "test", "password"}
+
+
+class Settings(BaseModel):
+    """The settings of one running Doorward. Field names in capitals are the names in the environment."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    portal_env: Literal["development", "production"] = Field("development", description="What this is: development or production.")
+    site_name: str = Field("Doorward", min_length=1, max_length=60, description="The name shown on every page and mail.")
+    site_url: str = Field("", description="Where people reach the site; mailed links begin with it. Development: http://localhost:PORT.")
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8000, ge=1, le=65535, description="Port to listen on.")
+    data_dir: Path = Field(Path("instance"), description="Folder for the SQLite database, the spool, and what is made at first start.")
+    database_url: str = Field("", description="Database address: sqlite:///… or postgresql+psycopg://…; empty is SQLite in DATA_DIR.")
+    redis_url: str = Field("", description="Redis or Valkey address for shared counters; empty is none.")
+    spool: Literal["file"] = Field("file", description="Where accepted message logs wait: file.")
+    durability: Literal["power", "process"] = Field("power", description="What an answer survives: a power cut (power) or a killed process only (process, faster).")
+    secret_key: str = Field("", description="Signs cookies and cursors; at least 32 characters in production.")
+    secret_key_fallbacks: Words = Field([], description="Former SECRET_KEYs whose signatures are still accepted, comma separated.")
+    encryption_keys: Words = Field([], description="Fernet keys for sealed values, newest first, comma separated.")
+    signing_keys_dir: str = Field("", description="Folder of the keys that sign access tokens; empty is DATA_DIR/signing-keys.")
+    trusted_proxies: int = Field(0, ge=0, le=8, description="How many proxies of yours stand before the server.")
+    trusted_hosts: Words = Field([], description="Host names that are answered, comma separated; that of SITE_URL always is.")
+    registration: Literal["open", "invite", "closed"] = Field("open", description="Who may register: open, invite, closed.")
+    email_domains: Words = Field([], description="Only these e-mail domains may register, comma separated; empty is all.")
+    bcrypt_cost: int = Field(12, ge=4, le=16, description="Work factor of password hashes.")
+    password_min_length: int = Field(12, ge=8, le=128, description="Least characters of a user's password; admins and staff need 15 at least.")
+    require_factor: Annotated[list[Kind], BeforeValidator(_split)] = Field([], description="Kinds that must have a second factor: user, staff, admin.")
+    session_idle_user_s: int = Field(14 * 86400, ge=60, description="Seconds without use after which a user's session ends.")
+    session_idle_staff_s: int = Field(3600, ge=60, description="The same for staff and admins.")
+    session_max_user_s: int = Field(30 * 86400, ge=60, description="Seconds after which a user's session ends however much it is used.")
+    session_max_staff_s: int = Field(12 * 3600, ge=60, description="The same for staff and admins.")
+    staff_allowed_networks: Words = Field([], description="Networks from which staff may sign in, comma separated; empty is all.")
+    admin_allowed_networks: Words = Field([], description="Networks from which admins may sign in, comma separated; empty is all.")
+    cors_origins: Words = Field([], description="Origins whose pages may call the API, comma separated.")
+    smtp_url: str = Field("console", description="smtp://user:password@host:587, smtps://…, console (prints mails), or none.")
+    mail_from: str = Field("doorward@localhost", min_length=3, description="Sender of every mail.")
+    flush_interval_s: int = Field(2, ge=1, le=300, description="Seconds between two flushes of the spool.")
+    flush_max_rows: int = Field(200, ge=1, le=10_000, description="Most records written in one transaction of a flush.")
+    flush_max_bytes: int = Field(4 * 1024 * 1024, ge=65536, description="Most bytes read for one transaction of a flush.")
+    spool_max_bytes: int = Field(512 * 1024 * 1024, ge=1024 * 1024, description="Bytes the spool may hold; beyond it pushes are refused with 503.")
+    memory_limit_mb: int = Field(1024, ge=64, description="Memory of a process above which readiness warns.")
+    encrypt_messages: bool = Field(False, description="Seal message content at rest.")
+    log_retention_days: int = Field(365, ge=1, description="Days for which message logs are kept where the plan says nothing.")
+    deleted_retention_days: int = Field(30, ge=1, description="Days for which a deleted user can be restored.")
+    oidc_providers: str = Field("", description="Outside sign-in providers, as JSON.")
+    metrics_token: str = Field("", description="Bearer token for /metrics; empty: loopback addresses only.")
+    log_format: Literal["console", "json"] = Field("console", description="Shape of the log: console or json.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    jobs: bool = Field(True, description="Run the jobs inside the server.")
+    threads: int = Field(16, ge=2, le=256, description="Threads of one worker.")
+    confirm_email: bool | None = Field(None, description="Registration waits for the mailed link. Development: false, production: true.")
+    default_plan: str = Field("free", min_length=1, description="Plan of a new user.")
+    password_grant: bool = Field(True, description="Offer OAuth's password grant to first-party clients.")
+    access_token_ttl_s: int = Field(900, ge=60, le=3600, description="Seconds for which an access token is good.")
+    token_algorithm: Literal["EdDSA", "RS256"] = Field("EdDSA", description="Algorithm of access tokens.")
+    staff_credit_cap: int = Field(1000, ge=0, description="Credits that one level 3 adjustment may move.")
+    staff_reveals_per_day: int = Field(50, ge=0, description="Fields one staff member may reveal in a day.")
+    max_body_bytes: int = Field(8 * 1024 * 1024, ge=1024, description="Largest request body.")
+    db_pool_size: int = Field(0, ge=0, le=512, description="Database connections of one worker; 0 is THREADS + 4.")
+    db_timeout_s: int = Field(5, ge=1, le=120, description="Seconds to wait for a connection, a lock or a statement.")
+    status_late_s: int = Field(300, ge=10, description="Seconds after which a silent client counts as late.")
+    support_email: str = Field("", description="Shown in the footer.")
+    terms_url: str = Field("", description="Shown in the footer.")
+    privacy_url: str = Field("", description="Shown in the footer.")
+    clock_offset_s: int = Field(0, description="Moves the clock, in development only.")
+
+    @field_validator("staff_allowed_networks", "admin_allowed_networks")
+    @classmethod
+    def _networks(cls, value: list[str]) -> list[str]:
+        for network in value:
+            ipaddress.ip_network(network, strict=False)
+        return value
+
+    @field_validator("site_url", "terms_url", "privacy_url")
+    @classmethod
+    def _web_address(cls, value: str) -> str:
+        if value and (urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).netloc):
+            raise ValueError("must be an http:// or https:// address")
+        return value.rstrip("/")
+
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, value: str) -> str:
+        value = value.replace("postgres://", "postgresql://", 1) if value.startswith("postgres://") else value
+        if value.startswith("postgresql://"):
+            value = value.replace("postgresql://", "postgresql+psycopg://", 1)
+        if value and not value.startswith(("sqlite:///", "postgresql+psycopg://")):
+            raise ValueError("must begin with sqlite:/// or postgresql://")
+        return value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _smtp(cls, value: str) -> str:
+        if value not in {"console", "none"} and not value.startswith(("smtp://", "smtps://")):
+            raise ValueError("must be console, none, or begin with smtp:// or smtps://")
+        return value
+
+    @field_validator("encryption_keys")
+    @classmethod
+    def _fernet(cls, value: list[str]) -> list[str]:
+        import base64  # noqa: PLC0415  # only when a key is given
+
+        for key in value:
+            try:
+                fine = len(base64.urlsafe_b64decode(key)) == 32
+            except ValueError:
+                fine = False
+            if not fine:
+                raise ValueError("each key must be 32 bytes in URL-safe base64")
+        return value
+
+    @property
+    def production(self) -> bool:
+        """Whether unsafe defaults are refused."""
+        return self.portal_env == "production"
+
+    @property
+    def secure_cookies(self) -> bool:
+        """Whether people come over HTTPS."""
+        return self.site_url.startswith("https://")
+
+    @property
+    def mail_leaves(self) -> bool:
+        """Whether mail goes to people (an SMTP server is set)."""
+        return self.smtp_url.startswith("smtp")
+
+    @property
+    def sqlite(self) -> bool:
+        """Whether the database is SQLite."""
+        return self.database_url.startswith("sqlite")
+
+    @property
+    def hosts(self) -> list[str]:
+        """Host names that are answered."""
+        own = urlsplit(self.site_url).hostname or "localhost"
+        local = [] if self.production else ["localhost", "127.0.0.1", "[::1]"]
+        return list(dict.fromkeys([*self.trusted_hosts, own, *local]))
+
+
+_current: ContextVar[tuple[Settings, ...]] = ContextVar("settings", default=())
+
+
+def current() -> Settings:
+    """The settings of the application whose context we are in. LookupError outside any."""
+    stack = _current.get()
+    if not stack:
+        raise LookupError("no application context")
+    return stack[-1]
+
+
+def enter(settings: Settings) -> None:
+    """Make these the current settings of this thread, until `leave`."""
+    _current.set((*_current.get(), settings))
+
+
+def leave() -> None:
+    """Go back to the settings of before."""
+    _current.set(_current.get()[:-1])
+
+
+def load(environment: Mapping[str, str] | None = None, *, folder: Path | None = None, **given: Any) -> Settings:
+    """Settings from `given`, the environment, then `.env` in `folder` (the present one), then defaults.
+
+    Completes what development makes for itself (SITE_URL, secrets kept in DATA_DIR with mode 600).
+    Raises BadSetting naming every wrong setting.
+    """
+    environment = os.environ if environment is None else environment
+    names = {name.upper(): name for name in Settings.model_fields}
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for key, text in dotenv_values((folder or Path.cwd()) / ".env").items():
+        if key not in names:
+            problems.append(f"{key} in .env is not a setting{_nearest(key, names)}")
+        elif text:
+            values[names[key]] = text
+    for key, text in environment.items():
+        if key in names:
+            if text != "":
+                values[names[key]] = text
+        elif close := get_close_matches(key, names, 1, 0.9):
+            sys.stderr.write(f"doorward: {key} in the environment is not a setting; did you mean {close[0]}?\n")
+    values.update(given)
+    if problems:
+        raise BadSetting("\n".join(problems))
+    settings = _checked(values)
+    if settings.production:
+        _refuse_unsafe(settings, values)
+    return _complete(settings)
+
+
+def _nearest(key: str, names: Mapping[str, str]) -> str:
+    close = get_close_matches(key, names, 1, 0.6)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _checked(values: Mapping[str, Any]) -> Settings:
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        lines = []
+        for fault in error.errors():
+            name = str(fault["loc"][0]).upper() if fault["loc"] else "settings"
+            words = fault["msg"].removeprefix("Value error, ")
+            lines.append(f"{name}: {words[0].lower()}{words[1:]}")
+        raise BadSetting("\n".join(lines)) from None
+
+
+def _refuse_unsafe(settings: Settings, values: Mapping[str, Any]) -> None:
+    problems = []
+    secrets_given = {"SECRET_KEY": settings.secret_key}
+    secrets_given |= {f"ENCRYPTION_KEYS[{at}]": key for at, key in enumerate(settings.encryption_keys)}
+    if not settings.encryption_keys:
+        problems.append("ENCRYPTION_KEYS: must be given in production")
+    for name, secret in secrets_given.items():
+        if not secret:
+            problems.append(f"{name}: must be given in production")
+        elif len(secret) < 32 or secret.lower() in EXAMPLE_SECRETS or len(set(secret)) < 8:
+            problems.append(f"{name}: is too short or an example; make one with: python -c \"import secrets; print(secrets.token_urlsafe(48))\"")
+    given = [secret for secret in secrets_given.values() if secret] + settings.secret_key_fallbacks
+    if len(given) != len(set(given)):
+        problems.append("SECRET_KEY and ENCRYPTION_KEYS: two of them are equal")
+    if not settings.site_url:
+        problems.append("SITE_URL: must be given in production")
+    if "smtp_url" not in values:
+        problems.append("SMTP_URL: must be given in production (none is legal)")
+    if settings.bcrypt_cost < 10:
+        problems.append("BCRYPT_COST: must be 10 or more in production")
+    if settings.clock_offset_s:
+        problems.append("CLOCK_OFFSET_S: is for development only")
+    if problems:
+        raise BadSetting("\n".join(problems))
+
+
+def _complete(settings: Settings) -> Settings:
+    data_dir = settings.data_dir.expanduser().absolute()
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        made = {} if settings.production else _development_secrets(data_dir)
+    except OSError as error:
+        raise BadSetting(f"DATA_DIR: cannot be used ({error.strerror})") from None
+    return settings.model_copy(
+        update={
+            "data_dir": data_dir,
+            "site_url": settings.site_url or f"http://localhost:{settings.port}",
+            "database_url": settings.database_url or f"sqlite:///{data_dir / 'doorward.sqlite3'}",
+            "confirm_email": settings.production if settings.confirm_email is None else settings.confirm_email,
+            "secret_key": settings.secret_key or made.get("secret_key", ""),
+            "encryption_keys": settings.encryption_keys or [made["encryption_key"]],
+            "signing_keys_dir": settings.signing_keys_dir or str(data_dir / "signing-keys"),
+        }
+    )
+
+
+def _development_secrets(data_dir: Path) -> dict[str, str]:
+    """Secrets made once and kept in DATA_DIR; several processes starting at once agree on one."""
+    path = data_dir / "secrets.json"
+    if not path.exists():
+        from cryptography.fernet import Fernet  # noqa: PLC0415  # only at the very first start
+
+        made = {"secret_key": secrets.token_urlsafe(48), "encryption_key": Fernet.generate_key().decode()}
+        draft = data_dir / f"secrets.{secrets.token_hex(8)}.draft"
+        draft.touch(mode=0o600)
+        draft.write_text(json.dumps(made))
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    loaded: dict[str, str] = json.loads(path.read_text())
+    return loaded
+
+
+def example_file() -> str:
+    """The text of `.env.example`: every setting with its meaning and default."""
+    lines = ["# Every setting of Doorward. Uncomment to change; the environment wins over this file.", ""]
+    for name, field in Settings.model_fields.items():
+        default = field.get_default(call_default_factory=True)
+        shown = ",".join(default) if isinstance(default, list) else default
+        shown = "" if shown is None else str(shown).lower() if isinstance(shown, bool) else shown
+        lines += [f"# {field.description}", f"#{name.upper()}={shown}", ""]
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""Demo data: believable people, plans, usage and conversations. Never in production."""

@@ -1,0 +1,87 @@
+"""Facts about health: each part with its state, and whether it matters for serving."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from portal.core import clock, settings
+from portal.core.database import db
+from portal.messages.spool import spool_of
+from portal.work.runs import last_success
+
+LEAST_FREE = 64 * 1024 * 1024
+JOB_LATE = timedelta(minutes=5)
+FLUSH_JOB = "flush_message_logs"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part: its name, `ok`, `warning` or `down`, words, and whether being down stops the service."""
+
+    name: str
+    state: str
+    words: str
+    matters: bool = True
+
+
+def check_parts() -> list[Part]:
+    """All parts. Never raises."""
+    return [_database(), _spool(), _disk(), _memory(), _jobs()]
+
+
+def is_ready(parts: list[Part]) -> bool:
+    """Whether the service can do its work."""
+    return not any(part.state == "down" and part.matters for part in parts)
+
+
+def _database() -> Part:
+    try:
+        db.session.execute(text("SELECT 1"))
+    except SQLAlchemyError as error:
+        db.session.rollback()
+        return Part("database", "down", type(error).__name__)
+    return Part("database", "ok", "answers")
+
+
+def _spool() -> Part:
+    now = settings.current()
+    try:
+        depth = spool_of(now).depth()
+    except OSError as error:
+        return Part("spool", "down", error.strerror or "unreadable")
+    if depth >= now.spool_max_bytes:
+        return Part("spool", "down", f"full: {depth} bytes wait")
+    return Part("spool", "warning" if depth > now.spool_max_bytes // 2 else "ok", f"{depth} bytes wait")
+
+
+def _disk() -> Part:
+    free = shutil.disk_usage(settings.current().data_dir).free
+    return Part("disk", "ok" if free > LEAST_FREE else "down", f"{free // 1024**2} MiB free")
+
+
+def _memory() -> Part:
+    try:
+        with Path("/proc/self/statm").open() as file:
+            used = int(file.read().split()[1]) * 4096 // 1024**2
+    except OSError:
+        return Part("memory", "ok", "not known here", matters=False)
+    limit = settings.current().memory_limit_mb
+    return Part("memory", "ok" if used < limit else "warning", f"{used} of {limit} MiB", matters=False)
+
+
+def _jobs() -> Part:
+    try:
+        last = last_success(FLUSH_JOB)
+    except SQLAlchemyError:
+        db.session.rollback()
+        return Part("jobs", "warning", "not known", matters=False)
+    if last is None:
+        return Part("jobs", "warning", "have not run yet", matters=False)
+    late = clock.now() - last > JOB_LATE
+    return Part("jobs", "warning" if late else "ok", f"last flush {last.isoformat(timespec='seconds')}", matters=False)

@@ -1,0 +1,180 @@
+"""Running jobs: by hand or by the clock, each period once however many processes there are."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import threading
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import structlog
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+from sqlalchemy import delete, update
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from portal.core import clock, settings
+from portal.core.database import db, transaction
+from portal.core.errors import Conflict
+from portal.core.ids import new_id
+from portal.core.text import gettext
+from portal.jobs.table import JOBS, Job
+from portal.work.locks import forget_locks, free_lock, take_lock
+from portal.work.models import JobRun
+from portal.work.runs import is_paused
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from flask import Flask
+
+log = structlog.get_logger()
+PATIENCE_S = 10
+KEEP = timedelta(days=7)
+KEEP_FREQUENT = timedelta(hours=2)
+HOLDER = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(4)}"
+
+
+def host_id() -> str:
+    """The id of this host, kept in DATA_DIR: what `per host` means."""
+    path = settings.current().data_dir / "host-id"
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        draft = path.with_suffix(f".{secrets.token_hex(4)}")
+        draft.write_text(secrets.token_hex(8))
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+        return path.read_text().strip()
+
+
+def lock_of(job: Job) -> str:
+    """The name of a job's lock."""
+    return f"{job.name}@{host_id()}" if job.per_host else job.name
+
+
+def period_of(job: Job, instant: datetime) -> str:
+    """The slot of the clock that this instant falls into."""
+    every = job.every_s or settings.current().flush_interval_s
+    return str(int(instant.timestamp() // every))
+
+
+def _take(lock: str, holder: str, *, patience_s: float) -> int | None:
+    """The fence of the lock, waited for as long as patience lasts: a person at a page or prompt can wait."""
+    give_up = clock.monotonic() + patience_s
+    while True:
+        with transaction():
+            fence = take_lock(lock, holder)
+        if fence is not None or clock.monotonic() >= give_up:
+            return fence
+        time.sleep(0.1)
+
+
+def run_job(name: str, *, by_hand: bool = False) -> JobRun | None:
+    """Run a job now, inside an application context. Answers its run, or None when somebody else has this period.
+
+    By hand it runs at once and a held lock is a Conflict. What a job raises is in its run: outcome `failed`.
+    Raises KeyError for an unknown name, Conflict.
+    """
+    job = JOBS[name]
+    if not by_hand and is_paused(name):
+        return None
+    lock = lock_of(job)
+    holder = f"{HOLDER}-{threading.get_ident()}" if by_hand else HOLDER
+    fence = _take(lock, holder, patience_s=PATIENCE_S if by_hand else 0)
+    if fence is None:
+        if by_hand:
+            raise Conflict(gettext("This job is running elsewhere just now."))
+        return None
+    run = JobRun(
+        id=new_id(),
+        job=name,
+        lock=lock,
+        period=f"hand-{secrets.token_hex(8)}" if by_hand else period_of(job, clock.now()),
+        fence=fence,
+        started_at=clock.now(),
+        outcome="running",
+        summary="",
+    )
+    try:
+        with transaction():
+            db.session.add(run)
+            db.session.flush()
+    except IntegrityError:  # another process had this period
+        with transaction():
+            free_lock(lock, holder)
+        return None
+    try:
+        summary, outcome = job.work(), "done"
+    except Exception as error:  # whatever a job raises belongs into its run row
+        db.session.rollback()
+        summary, outcome = f"{type(error).__name__}: {error}"[:500], "failed"
+        log.exception("job.failed", job=name)
+    _finish(run, summary, outcome, lock, holder)
+    return run
+
+
+def _finish(run: JobRun, summary: str, outcome: str, lock: str, holder: str) -> None:
+    with transaction():
+        db.session.execute(
+            update(JobRun)
+            .where(JobRun.id == run.id)
+            .values(finished_at=clock.now(), outcome=outcome, summary=summary)
+        )
+        keep = KEEP_FREQUENT if JOBS[run.job].every_s < 60 else KEEP
+        db.session.execute(delete(JobRun).where(JobRun.job == run.job, JobRun.started_at < clock.now() - keep))
+        free_lock(lock, holder)
+
+
+class Clock:
+    """The scheduler of one process: started by the server, stopped with it, after a last flush."""
+
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+        self.scheduler = BackgroundScheduler(
+            timezone="UTC",
+            executors={"default": ThreadPoolExecutor(4)},
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": 60},
+        )
+
+    def start(self) -> None:
+        """Start every job of the table, the first time soon."""
+        with self.app.app_context():
+            interval = settings.current().flush_interval_s
+        for job in JOBS.values():
+            self.scheduler.add_job(
+                self._tick,
+                "interval",
+                args=[job.name],
+                seconds=job.every_s or interval,
+                id=job.name,
+                next_run_time=clock.now() - clock.offset() + timedelta(seconds=0.5),
+            )
+        self.scheduler.start()
+
+    def _tick(self, name: str) -> None:
+        with self.app.app_context():
+            try:
+                run_job(name)
+            except SQLAlchemyError as error:
+                db.session.rollback()
+                log.warning("job.postponed", job=name, error=type(error).__name__)
+
+    def stop(self) -> None:
+        """Wait for what runs, flush once more, give the locks back."""
+        if self.scheduler.running:
+            self.scheduler.shutdown(wait=True)
+        with self.app.app_context():
+            try:
+                JOBS["flush_message_logs"].work()
+                with transaction():
+                    forget_locks(HOLDER)
+            except SQLAlchemyError as error:
+                log.warning("shutdown.flush_failed", error=type(error).__name__)

@@ -1,0 +1,194 @@
+"""The shape of a pushed record: what is accepted, read by aliases, kept, and refused by name."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from portal.core import clock
+from portal.core.text import gettext
+
+MOST_BYTES = 256 * 1024
+MOST_DEPTH = 32
+MOST_MESSAGES = 1000
+FUTURE = timedelta(days=1)
+INT = 2**31 - 1
+ALIASES = {"user": "username", "created_at": "timestamp"}
+TOKENS = {
+    "prompt_tokens": "prompt_tokens",
+    "input_tokens": "prompt_tokens",
+    "completion_tokens": "completion_tokens",
+    "output_tokens": "completion_tokens",
+    "total_tokens": "total_tokens",
+}
+KNOWN = {
+    "id", "username", "user", "user_id", "conversation_id", "model", "messages", "prompt", "response", "usage",
+    "latency_ms", "timestamp", "created_at", "metadata",
+}  # fmt: skip
+
+
+class BadRecord(ValueError):
+    """A record that is refused; its text says why, for the client's developer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record as understood. `source_id` None until one is given to it."""
+
+    source_id: str | None
+    username: str | None
+    user_id: UUID | None
+    conversation: str | None
+    model: str
+    messages: list[dict[str, Any]]
+    tokens: dict[str, int]
+    latency_ms: int | None
+    at: datetime
+    extra: dict[str, Any] | None
+    digest: bytes
+
+
+def _text(raw: dict[str, Any], name: str, most: int) -> str | None:
+    value = raw.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value or len(value) > most:
+        raise BadRecord(gettext("%(name)s must be a text of 1 to %(most)s characters", name=name, most=most))
+    return value
+
+
+def _whole(value: Any, name: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= INT:
+        raise BadRecord(gettext("%(name)s must be a whole number from 0 to 2147483647", name=name))
+    return value
+
+
+def _check_text(value: Any, depth: int = 0) -> None:
+    """Refuse what a database cannot keep: NUL, lone surrogates, endless nesting."""
+    if depth > MOST_DEPTH:
+        raise BadRecord(gettext("nested more than %(most)s deep", most=MOST_DEPTH))
+    if isinstance(value, str):
+        if "\0" in value:
+            raise BadRecord(gettext("a text holds NUL"))
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            _check_text(key, depth + 1)
+            _check_text(inner, depth + 1)
+    elif isinstance(value, list):
+        for inner in value:
+            _check_text(inner, depth + 1)
+
+
+def _messages(raw: dict[str, Any]) -> list[dict[str, Any]]:
+    messages = raw.get("messages")
+    if "prompt" in raw or "response" in raw:
+        if messages is not None:
+            raise BadRecord(gettext("give messages, or prompt and response, not both"))
+        messages = []
+        for name, role in (("prompt", "user"), ("response", "assistant")):
+            said = raw.get(name)
+            if said is not None:
+                if not isinstance(said, str):
+                    raise BadRecord(gettext("%(name)s must be a text", name=name))
+                messages.append({"role": role, "content": said})
+    if not isinstance(messages, list) or not messages or len(messages) > MOST_MESSAGES:
+        raise BadRecord(gettext("messages must be a list of 1 to %(most)s", most=MOST_MESSAGES))
+    for message in messages:
+        if not isinstance(message, dict) or not isinstance(message.get("role"), str):
+            raise BadRecord(gettext("each message needs a role"))
+        if not isinstance(message.get("content"), str | list | None):
+            raise BadRecord(gettext("content must be a text, a list of parts, or null"))
+    return messages
+
+
+def _instant(raw: dict[str, Any]) -> datetime:
+    given = raw.get("timestamp")
+    now = clock.now()
+    if given is None:
+        return now
+    try:
+        instant = datetime.fromisoformat(given)
+    except (ValueError, TypeError):
+        raise BadRecord(gettext("timestamp must be an ISO 8601 instant")) from None
+    if instant.tzinfo is None:
+        raise BadRecord(gettext("timestamp needs a zone, such as Z"))
+    try:
+        instant = instant.astimezone(UTC)
+    except OverflowError:
+        raise BadRecord(gettext("timestamp is out of range")) from None
+    if instant > now + FUTURE or instant.year < 2000:
+        raise BadRecord(gettext("timestamp is in the future or before the year 2000"))
+    return instant
+
+
+def read_record(raw: Any) -> Record:
+    """Understand one pushed record. Raises BadRecord."""
+    if not isinstance(raw, dict):
+        raise BadRecord(gettext("a record is an object"))
+    unknown = sorted(set(raw) - KNOWN)
+    if unknown:
+        raise BadRecord(gettext("unknown field: %(name)s", name=unknown[0][:60]))
+    plain = dict(raw)
+    for alias, name in ALIASES.items():
+        if alias in plain:
+            if name in plain:
+                raise BadRecord(gettext("%(alias)s and %(name)s are the same field", alias=alias, name=name))
+            plain[name] = plain.pop(alias)
+    _check_text(plain)
+    try:
+        canonical = orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
+    except (TypeError, ValueError):
+        raise BadRecord(gettext("holds what JSON cannot carry")) from None
+    if len(canonical) > MOST_BYTES:
+        raise BadRecord(gettext("larger than %(most)s bytes", most=MOST_BYTES))
+    user_id = _user_id(plain)
+    username = _text(plain, "username", 320)
+    if user_id is None and username is None:
+        raise BadRecord(gettext("username or user_id is needed"))
+    usage = plain.get("usage")
+    if usage is not None and (not isinstance(usage, dict) or set(usage) - set(TOKENS)):
+        raise BadRecord(gettext("usage holds only prompt_tokens, completion_tokens and total_tokens"))
+    metadata = plain.get("metadata")
+    if metadata is not None and not isinstance(metadata, dict):
+        raise BadRecord(gettext("metadata must be an object"))
+    latency = plain.get("latency_ms")
+    return Record(
+        source_id=_text(plain, "id", 128),
+        username=username,
+        user_id=user_id,
+        conversation=_text(plain, "conversation_id", 128),
+        model=(_text(plain, "model", 80) or "").strip().lower(),
+        messages=_messages(plain),
+        tokens={TOKENS[name]: _whole(value, name) for name, value in (usage or {}).items() if value is not None},
+        latency_ms=None if latency is None else _whole(latency, "latency_ms"),
+        at=_instant(plain),
+        extra=metadata or None,
+        digest=hashlib.sha256(canonical).digest()[:16],
+    )
+
+
+def _user_id(raw: dict[str, Any]) -> UUID | None:
+    given = raw.get("user_id")
+    if given is None:
+        return None
+    try:
+        return UUID(given)
+    except (ValueError, TypeError, AttributeError):
+        raise BadRecord(gettext("user_id must be an id")) from None
+
+
+def plain_text(messages: list[dict[str, Any]]) -> str:
+    """The words of an exchange, for searching and for a title."""
+    words: list[str] = []
+    for message in messages:
+        content = message.get("content")
+        if isinstance(content, str):
+            words.append(content)
+        elif isinstance(content, list):
+            words += [part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)]
+    return "\n".join(words)

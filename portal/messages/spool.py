@@ -1,0 +1,230 @@
+"""The spool: where accepted records wait, durably, for the next flush.
+
+One append-only file per process, held by a file lock. A line is a checksum and a JSON object. Under
+DURABILITY=power a record is on disk (fdatasync) before anybody is told it was accepted; those who push at
+the same moment share one sync.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import threading
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+import orjson
+
+from portal.core.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from portal.core.settings import Settings
+
+SUFFIX = ".spool"
+ROTATE_AT = 16 * 1024 * 1024
+Ids = dict[tuple[str, str], bytes]
+
+
+class Spool(Protocol):
+    """Somewhere that keeps records until they are flushed."""
+
+    def append(self, records: list[dict[str, Any]]) -> None:
+        """Keep the records durably, or raise Unavailable and keep none."""
+
+    def known(self, client_id: str, source_id: str) -> bytes | None:
+        """The digest of a record this spool holds, by its client and id."""
+
+    def depth(self) -> int:
+        """Bytes that wait."""
+
+
+def line_of(record: dict[str, Any]) -> bytes:
+    """One line: CRC-32 of the JSON in hex, a space, the JSON."""
+    body = orjson.dumps(record)
+    return b"%08x %s\n" % (zlib.crc32(body), body)
+
+
+def read_line(line: bytes) -> dict[str, Any] | None:
+    """The record of a line, or None for a torn or damaged one."""
+    if not line.endswith(b"\n") or line[8:9] != b" ":
+        return None
+    body = line[9:-1]
+    try:
+        if int(line[:8], 16) != zlib.crc32(body):
+            return None
+        record: dict[str, Any] = orjson.loads(body)
+    except ValueError:
+        return None
+    return record
+
+
+@dataclass(slots=True)
+class _Open:
+    file: IO[bytes]
+    path: Path
+    written: int = 0
+    synced: int = 0
+
+
+class FileSpool:
+    """The spool in DATA_DIR/spool: this process's own file for writing, all files of the host for reading."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.folder = settings.data_dir / "spool"
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.power = settings.durability == "power"
+        self.most = settings.spool_max_bytes
+        self._pid = 0
+        self._open: _Open | None = None
+        self._ids: Ids = {}
+        self._write = threading.Lock()
+        self._sync = threading.Lock()
+
+    def append(self, records: list[dict[str, Any]]) -> None:
+        """Keep the records durably, or raise Unavailable and acknowledge none."""
+        data = b"".join(line_of(record) for record in records)
+        try:
+            with self._write:
+                here = self._own_file()
+                if self.depth() + len(data) > self.most:
+                    raise Unavailable
+                self._put(here, data)
+                end = here.written
+            self._make_durable(here, end)
+        except OSError as error:
+            raise Unavailable from error
+        for record in records:
+            self._ids[(record["client_id"], record["source_id"])] = bytes.fromhex(record["digest"])
+
+    def _put(self, here: _Open, data: bytes) -> None:
+        """Write it whole, or cut the file back to where it was."""
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(here.file.fileno(), view) :]
+        except OSError:
+            os.ftruncate(here.file.fileno(), here.written)
+            raise
+        here.written += len(data)
+
+    def _make_durable(self, here: _Open, end: int) -> None:
+        """Sync up to `end`. Whoever holds the lock syncs for all who wait behind it."""
+        if not self.power:
+            return
+        with self._sync:
+            if here.synced >= end:
+                return
+            reached = here.written
+            os.fdatasync(here.file.fileno())
+            here.synced = reached
+
+    def _own_file(self) -> _Open:
+        """This process's file; a fork or a file that grew large gets a new one."""
+        if self._open is None or self._pid != os.getpid() or self._open.written > ROTATE_AT:
+            fresh = self._pid != os.getpid()
+            name = f"{os.getpid()}-{secrets.token_hex(8)}{SUFFIX}"
+            path = self.folder / name
+            file = path.open("ab", buffering=0)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            folder = os.open(self.folder, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+            if self._open is not None and not fresh:
+                self._finish(self._open)
+            self._open, self._pid = _Open(file, path), os.getpid()
+            if fresh:
+                self._ids = dict(self._ids_of_orphans())
+        return self._open
+
+    def _finish(self, old: _Open) -> None:
+        """Let go of a full file once all in it is durable, so that the flush may remove it."""
+        if self.power:
+            os.fdatasync(old.file.fileno())
+        old.file.close()
+
+    def _ids_of_orphans(self) -> Iterator[tuple[tuple[str, str], bytes]]:
+        for path in self.files():
+            if self._open is None or path != self._open.path:
+                with path.open("rb") as file:
+                    for line in file:
+                        record = read_line(line)
+                        if record is not None:
+                            yield (record["client_id"], record["source_id"]), bytes.fromhex(record["digest"])
+
+    def known(self, client_id: str, source_id: str) -> bytes | None:
+        """The digest of a record that waits here, by its client and id."""
+        with self._write:
+            if self._pid != os.getpid():
+                self._own_file()
+        return self._ids.get((client_id, source_id))
+
+    def forget(self, flushed: list[tuple[str, str]]) -> None:
+        """Drop ids that the database knows now."""
+        for key in flushed:
+            self._ids.pop(key, None)
+
+    def files(self) -> list[Path]:
+        """All spool files of the host, oldest first."""
+        found = []
+        for path in self.folder.glob(f"*{SUFFIX}"):
+            try:
+                found.append((path.stat().st_mtime_ns, path))
+            except FileNotFoundError:
+                continue
+        return [path for _, path in sorted(found)]
+
+    def depth(self) -> int:
+        """Bytes in all files of the host, stored or not yet removed."""
+        total = 0
+        for path in self.files():
+            try:
+                total += path.stat().st_size
+            except FileNotFoundError:
+                continue
+        return total
+
+    def remove_if_left(self, path: Path, position: int) -> bool:
+        """Remove a file that is stored to its end and that no process holds."""
+        if self._open is not None and path == self._open.path and self._pid == os.getpid():
+            return False
+        try:
+            with path.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.fstat(file.fileno()).st_size > position:
+                    return False
+                path.unlink()
+                return True
+        except BlockingIOError:
+            return False
+        except FileNotFoundError:
+            return True
+
+    def is_left(self, path: Path) -> bool:
+        """Whether no process holds the file any more."""
+        if self._open is not None and path == self._open.path and self._pid == os.getpid():
+            return False
+        try:
+            with path.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+        except (BlockingIOError, FileNotFoundError):
+            return False
+
+
+_spools: dict[Path, FileSpool] = {}
+_making = threading.Lock()
+
+
+def spool_of(settings: Settings) -> FileSpool:
+    """The spool of this process for these settings."""
+    with _making:
+        if settings.data_dir not in _spools:
+            _spools[settings.data_dir] = FileSpool(settings)
+        return _spools[settings.data_dir]

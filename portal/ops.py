@@ -1,0 +1,75 @@
+"""Health and metrics, outside the API."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from typing import TYPE_CHECKING
+
+from flask import Blueprint, Response, request
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+
+from portal.core import settings
+from portal.core.errors import NotFound
+from portal.insight.health import check_parts, is_ready
+from portal.web.gates import Audience, guard
+from portal.web.problems import json_response
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+LEVEL = {"ok": 1.0, "warning": 0.5, "down": 0.0}
+
+
+def register(app: Flask) -> None:
+    """Hang the door in."""
+    audience = Blueprint("ops", __name__)
+    guard(audience, Audience.OPS)
+    audience.add_url_rule("/health", "short", short)
+    audience.add_url_rule("/health/live", "live", live)
+    audience.add_url_rule("/health/ready", "ready", ready)
+    audience.add_url_rule("/metrics", "metrics", metrics)
+    app.register_blueprint(audience)
+
+
+def live() -> Response:
+    """The process answers."""
+    return json_response({"status": "ok"})
+
+
+def short() -> Response:
+    """The short word of ready."""
+    fine = is_ready(check_parts())
+    return json_response({"status": "ok" if fine else "down"}, 200 if fine else 503)
+
+
+def ready() -> Response:
+    """Each part with its state; 503 when one that matters is down."""
+    parts = check_parts()
+    fine = is_ready(parts)
+    body = {
+        "status": "ok" if fine else "down",
+        "parts": {part.name: {"state": part.state, "detail": part.words} for part in parts},
+    }
+    return json_response(body, 200 if fine else 503)
+
+
+def metrics() -> Response:
+    """Prometheus text, by METRICS_TOKEN, or from this machine where none is set."""
+    if not _may_scrape():
+        raise NotFound
+    registry = CollectorRegistry()
+    gauge = Gauge("doorward_part_state", "1 ok, 0.5 warning, 0 down", ["part"], registry=registry)
+    for part in check_parts():
+        gauge.labels(part.name).set(LEVEL[part.state])
+    return Response(generate_latest(registry), mimetype="text/plain; version=0.0.4")
+
+
+def _may_scrape() -> bool:
+    token = settings.current().metrics_token
+    if token:
+        return hmac.compare_digest(request.headers.get("Authorization", "").encode(), f"Bearer {token}".encode())
+    try:
+        return ipaddress.ip_address(request.remote_addr or "").is_loopback
+    except ValueError:
+        return False

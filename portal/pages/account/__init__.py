@@ -1,0 +1,41 @@
+"""Pages of one's own account."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flask import Blueprint
+
+from portal.core.access import Capability
+from portal.core.text import gettext
+from portal.pages.account import conversations, home, keys, profile, sessions
+from portal.web.gates import Audience, guard
+from portal.web.identity import actor
+from portal.web.navigation import Entry, navigation
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+SUBJECTS = (home, keys, conversations, profile, sessions)
+
+
+def register(app: Flask) -> None:
+    """Hang the audience in."""
+    audience = Blueprint("account", __name__, url_prefix="/account")
+    guard(audience, Audience.ACCOUNT)
+    audience.context_processor(frame)
+    for subject in SUBJECTS:
+        audience.register_blueprint(subject.blueprint)
+    app.register_blueprint(audience)
+
+
+def frame() -> dict[str, Any]:
+    """The navigation of the account pages, as far as this kind of account has them."""
+    entries = [
+        Entry(gettext("Home"), "account.home.index", "home", Capability.OWN_PROFILE),
+        Entry(gettext("API keys"), "account.keys.index", "key", Capability.OWN_KEYS),
+        Entry(gettext("Conversations"), "account.conversations.index", "message-2", Capability.OWN_CONVERSATIONS),
+        Entry(gettext("Profile"), "account.profile.index", "user", Capability.OWN_PROFILE),
+        Entry(gettext("Sessions"), "account.sessions.index", "device-laptop", Capability.OWN_SESSIONS),
+    ]
+    return {"navigation": navigation(entries, actor())}

@@ -1,0 +1,45 @@
+"""/account/profile: display name and time zone."""
+
+from __future__ import annotations
+
+from flask import Blueprint, flash, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+from flask_wtf import FlaskForm
+from wtforms import SelectField, StringField
+from wtforms.validators import Length
+
+from portal.accounts.directory import own_account
+from portal.accounts.lifecycle import edit_profile
+from portal.accounts.names import zones
+from portal.core.access import Capability
+from portal.core.text import gettext
+from portal.core.text import lazy_gettext as words
+from portal.web.forms import told_beside
+from portal.web.gates import requires
+from portal.web.identity import actor
+
+blueprint = Blueprint("profile", __name__, url_prefix="/profile")
+
+
+class ProfileForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
+    """What one may change of oneself."""
+
+    display_name = StringField(words("Display name"), [Length(max=80)])
+    time_zone = SelectField(words("Time zone"), validate_choice=False)
+
+
+@blueprint.route("", methods=["GET", "POST"])
+@requires(Capability.OWN_PROFILE)
+def index() -> ResponseReturnValue:
+    """See and edit."""
+    account = own_account(actor())
+    form = ProfileForm(display_name=account.display_name, time_zone=account.time_zone)
+    form.time_zone.choices = [(zone, zone.replace("_", " ")) for zone in zones()]
+    if form.validate_on_submit():
+        with told_beside(form) as attempt:
+            edit_profile(actor(), display_name=form.display_name.data or "", time_zone=form.time_zone.data or "")
+        if attempt.done:
+            flash(gettext("Saved."), "green")
+            return redirect(url_for("account.profile.index"))
+    page = render_template("account/profile/index.html", form=form, account=account)
+    return page, 422 if form.is_submitted() else 200

@@ -1,0 +1,34 @@
+"""/account/sessions: where one is signed in, and ending that."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from flask import Blueprint, flash, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+
+from portal.core.access import Capability
+from portal.core.text import gettext
+from portal.signin.sessions import end_own_session, own_sessions
+from portal.web.gates import requires
+from portal.web.identity import actor, viewer
+
+blueprint = Blueprint("sessions", __name__, url_prefix="/sessions")
+
+
+@blueprint.get("")
+@requires(Capability.OWN_SESSIONS)
+def index() -> ResponseReturnValue:
+    """Every browser that is signed in."""
+    person = viewer()
+    current = person.session.id if person else None
+    return render_template("account/sessions/index.html", sessions=own_sessions(actor()), current=current)
+
+
+@blueprint.post("/<uuid:session_id>/end")
+@requires(Capability.OWN_SESSIONS)
+def end(session_id: UUID) -> ResponseReturnValue:
+    """Sign one of them out."""
+    end_own_session(actor(), session_id)
+    flash(gettext("That browser is signed out."), "green")
+    return redirect(url_for("account.sessions.index"))

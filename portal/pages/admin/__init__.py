@@ -1,0 +1,51 @@
+"""Pages of the admin console."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flask import Blueprint, url_for
+
+from portal.core.access import Capability
+from portal.core.text import gettext
+from portal.pages.admin import admins, audit, clients, dashboard, deleted, jobs, plans, staff, users
+from portal.web.gates import Audience, guard
+from portal.web.identity import actor
+from portal.web.navigation import Entry, navigation
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+SUBJECTS = (dashboard, users, deleted, staff, admins, plans, clients, jobs, audit)
+
+
+def register(app: Flask) -> None:
+    """Hang the audience in."""
+    audience = Blueprint("admin", __name__, url_prefix="/admin")
+    guard(audience, Audience.ADMIN)
+    audience.context_processor(frame)
+    for subject in SUBJECTS:
+        audience.register_blueprint(subject.blueprint)
+    app.register_blueprint(audience)
+
+
+def frame() -> dict[str, Any]:
+    """The console's navigation, as far as the admin's permissions go, and its search box."""
+    who = actor()
+    entries = [
+        Entry(gettext("Dashboard"), "admin.dashboard.index", "home", Capability.CONSOLE_SEE),
+        Entry(gettext("Users"), "admin.users.index", "users", Capability.USER_READ),
+        Entry(gettext("Deleted users"), "admin.deleted.index", "trash", Capability.USER_DELETE),
+        Entry(gettext("Staff"), "admin.staff.index", "headset", Capability.STAFF_MANAGE),
+        Entry(gettext("Admins"), "admin.admins.index", "shield-lock", Capability.ADMIN_MANAGE),
+        Entry(gettext("Plans"), "admin.plans.index", "coins", Capability.PLAN_READ),
+        Entry(gettext("Service clients"), "admin.clients.index", "bolt", Capability.CLIENT_MANAGE),
+        Entry(gettext("Jobs"), "admin.jobs.index", "clock", Capability.JOB_READ),
+        Entry(gettext("Audit log"), "admin.audit.index", "history", Capability.AUDIT_READ),
+    ]
+    may_search = who.may(Capability.USER_READ)
+    return {
+        "navigation": navigation(entries, who),
+        "search_action": url_for("admin.users.index") if may_search else None,
+        "search_label": gettext("Search users"),
+    }

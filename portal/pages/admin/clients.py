@@ -1,0 +1,57 @@
+"""/admin/clients: service clients and their tokens."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from flask import Blueprint, flash, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+from flask_wtf import FlaskForm
+from wtforms import SelectMultipleField, StringField
+from wtforms.validators import InputRequired, Length
+
+from portal.clients.service import create_client, disable_client, list_clients
+from portal.core.access import SCOPES, Capability
+from portal.core.text import gettext
+from portal.core.text import lazy_gettext as words
+from portal.web.forms import told_beside
+from portal.web.gates import requires
+from portal.web.identity import actor
+
+blueprint = Blueprint("clients", __name__, url_prefix="/clients")
+
+
+class ClientForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
+    """A new client."""
+
+    name = StringField(words("Name"), [InputRequired(words("Give the client a name.")), Length(max=80)])
+    scopes = SelectMultipleField(words("Scopes"), choices=[(scope, scope) for scope in SCOPES])
+
+
+@blueprint.get("")
+@requires(Capability.CLIENT_MANAGE)
+def index() -> ResponseReturnValue:
+    """All clients."""
+    return render_template("admin/clients/index.html", clients=list_clients(actor()))
+
+
+@blueprint.route("/new", methods=["GET", "POST"])
+@requires(Capability.CLIENT_MANAGE)
+def new() -> ResponseReturnValue:
+    """Make a client; its token is shown in this answer and never again."""
+    form = ClientForm()
+    if form.validate_on_submit():
+        with told_beside(form) as attempt:
+            client, token = create_client(actor(), name=form.name.data, scopes=form.scopes.data or [])
+        if attempt.done:
+            return render_template("admin/clients/made.html", client=client, token=token), 201
+    return render_template("admin/clients/new.html", form=form), 422 if form.is_submitted() else 200
+
+
+@blueprint.post("/<uuid:client_id>/disable")
+@requires(Capability.CLIENT_MANAGE)
+def disable(client_id: UUID) -> ResponseReturnValue:
+    """End a client for good."""
+    client = disable_client(actor(), client_id)
+    flash(gettext("%(name)s is disabled; its token is refused from now on.", name=client.name), "green")
+    return redirect(url_for("admin.clients.index"))

@@ -1,0 +1,275 @@
+"""/admin/users: list, invite, record, edit, plan, suspend, reactivate, reset, credits, delete."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_wtf import FlaskForm
+from wtforms import EmailField, HiddenField, IntegerField, SelectField, StringField
+from wtforms.validators import InputRequired, Length, NumberRange, Optional
+
+from portal.accounts import lifecycle
+from portal.accounts.directory import SORTS, UserFilter, count_users, list_users
+from portal.accounts.names import zones
+from portal.audit.reading import entries_about
+from portal.core.access import Capability
+from portal.core.ids import parse_id
+from portal.core.text import gettext
+from portal.core.text import lazy_gettext as words
+from portal.pages.public.register import zone_choices
+from portal.privacy.deletion import delete_user
+from portal.signin.registration import NewPerson, invite_again, invite_user
+from portal.signin.reset import start_reset
+from portal.support.record import MaskedRecord, open_record
+from portal.usage.credits import grant_credits
+from portal.usage.history import last_days, ledger
+from portal.usage.plans import change_plan, default_plan, list_plans
+from portal.web.charts import days_chart
+from portal.web.forms import told_beside
+from portal.web.gates import requires
+from portal.web.identity import actor
+from portal.web.lists import typed
+
+blueprint = Blueprint("users", __name__, url_prefix="/users")
+REASON = [InputRequired(words("Say why.")), Length(max=500)]
+COUNTED = 10_000
+
+
+class InviteForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
+    """A user to invite."""
+
+    username = StringField(words("Username"), [InputRequired(words("Choose a username.")), Length(max=80)])
+    email = EmailField(words("E-mail"), [InputRequired(words("Type the e-mail address.")), Length(max=320)])
+    display_name = StringField(words("Display name"), [Length(max=80)])
+    plan = SelectField(words("Plan"))
+    time_zone = SelectField(words("Time zone"), validate_choice=False)
+
+
+class EditForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
+    """What can be changed of a user's record."""
+
+    version = HiddenField()
+    display_name = StringField(words("Display name"), [Length(max=80)])
+    email = EmailField(words("E-mail"), [InputRequired(words("Type the e-mail address.")), Length(max=320)])
+    time_zone = SelectField(words("Time zone"), validate_choice=False)
+    daily_limit_override = IntegerField(
+        words("Own daily limit"), [Optional(), NumberRange(0, 1_000_000, words("A whole number from 0 to 1,000,000."))]
+    )
+
+
+class PlanForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
+    """Another plan."""
+
+    plan = SelectField(words("Plan"))
+
+
+class ReasonForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
+    """Why it is done."""
+
+    reason = StringField(words("Reason"), REASON)
+
+
+class CreditForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
+    """Credits to grant."""
+
+    amount = IntegerField(
+        words("Credits"),
+        [InputRequired(words("How many?")), NumberRange(1, 1_000_000, words("A whole number from 1 to 1,000,000."))],
+    )
+    reason = StringField(words("Reason"), REASON)
+
+
+class DeleteForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
+    """Why, and the name once more."""
+
+    reason = StringField(words("Reason"), REASON)
+    username = StringField(words("Type the username to confirm"), [InputRequired(words("Type the username."))])
+
+
+def _plan_choices() -> list[tuple[str, str]]:
+    return [(str(plan.id), plan.name) for plan in list_plans(actor())]
+
+
+@blueprint.get("")
+@requires(Capability.USER_READ)
+def index() -> ResponseReturnValue:
+    """One page of users: search, filters, sort and place live in the address."""
+    who = actor()
+    sort = typed("sort") if typed("sort") in SORTS else "-created"
+    wanted = UserFilter(search=typed("q"), state=typed("state"), plan_id=parse_id(typed("plan")), sort=sort)
+    plans = list_plans(who)
+    total = count_users(who, wanted)
+    return render_template(
+        "admin/users/index.html",
+        page=list_users(who, wanted, request.args.get("cursor")),
+        wanted=wanted,
+        plans=plans,
+        plan_names={plan.id: plan.name for plan in plans},
+        total=total,
+        counted=COUNTED,
+    )
+
+
+@blueprint.route("/new", methods=["GET", "POST"])
+@requires(Capability.USER_WRITE)
+def new() -> ResponseReturnValue:
+    """Invite a user, who sets the own password."""
+    form = InviteForm()
+    form.plan.choices = _plan_choices()
+    form.time_zone.choices = zone_choices()
+    if not form.is_submitted():
+        form.plan.data = str(default_plan().id)
+    if form.validate_on_submit():
+        who = NewPerson(form.username.data, form.email.data, form.display_name.data or "", form.time_zone.data or "")
+        with told_beside(form) as attempt:
+            invited = invite_user(actor(), who, plan_id=UUID(form.plan.data))
+        if attempt.done:
+            return render_template("admin/users/invited.html", account=invited.account, link=invited.link), 201
+    return render_template("admin/users/new.html", form=form), 422 if form.is_submitted() else 200
+
+
+def _record_page(user_id: UUID, status: int = 200, **forms: Any) -> ResponseReturnValue:
+    who = actor()
+    seen: MaskedRecord = open_record(who, user_id)
+    given = {
+        "plan_form": PlanForm(plan=str(seen.plan.id), formdata=None),
+        "suspend_form": ReasonForm(formdata=None, prefix="suspend-"),
+        "credit_form": CreditForm(formdata=None, prefix="credit-"),
+        "delete_form": DeleteForm(formdata=None, prefix="delete-"),
+        **forms,
+    }
+    given["plan_form"].plan.choices = _plan_choices()
+    page = render_template(
+        "admin/users/show.html",
+        record=seen,
+        ledger=ledger(who, user_id),
+        entries=entries_about(who, user_id),
+        may={capability.name: who.may(capability) for capability in Capability},
+        **given,
+    )
+    return page, status
+
+
+@blueprint.get("/<uuid:user_id>")
+@requires(Capability.USER_READ)
+def show(user_id: UUID) -> ResponseReturnValue:
+    """Profile, usage, keys, sessions, ledger, audit, and what can be done."""
+    return _record_page(user_id)
+
+
+@blueprint.get("/<uuid:user_id>/days.json")
+@requires(Capability.USER_READ)
+def days(user_id: UUID) -> ResponseReturnValue:
+    """The last 30 days for the chart."""
+    return days_chart(last_days(actor(), user_id))
+
+
+@blueprint.route("/<uuid:user_id>/edit", methods=["GET", "POST"])
+@requires(Capability.USER_WRITE)
+def edit(user_id: UUID) -> ResponseReturnValue:
+    """Change the record; two who edit at once do not overwrite each other."""
+    user = lifecycle.editable_user(actor(), user_id)
+    form = EditForm(obj=user)
+    form.time_zone.choices = [(zone, zone.replace("_", " ")) for zone in zones()]
+    if form.validate_on_submit():
+        with told_beside(form) as attempt:
+            lifecycle.edit_user(
+                actor(),
+                user_id,
+                version=int(form.version.data) if (form.version.data or "").isdigit() else 0,
+                display_name=form.display_name.data or "",
+                email=form.email.data,
+                time_zone=form.time_zone.data or "",
+                daily_limit_override=form.daily_limit_override.data,
+            )
+        if attempt.done:
+            return _back(user_id, gettext("Saved."))
+    return render_template("admin/users/edit.html", form=form, user=user), 422 if form.is_submitted() else 200
+
+
+def _back(user_id: UUID, said: str) -> ResponseReturnValue:
+    flash(said, "green")
+    return redirect(url_for("admin.users.show", user_id=user_id))
+
+
+@blueprint.post("/<uuid:user_id>/plan")
+@requires(Capability.USER_WRITE)
+def plan(user_id: UUID) -> ResponseReturnValue:
+    """Give another plan; it holds from the next call."""
+    form = PlanForm()
+    form.plan.choices = _plan_choices()
+    if form.validate_on_submit():
+        with told_beside(form) as attempt:
+            change_plan(actor(), user_id, UUID(form.plan.data))
+        if attempt.done:
+            return _back(user_id, gettext("The plan is changed; it holds from the next call on."))
+    return _record_page(user_id, 422, plan_form=form)
+
+
+@blueprint.post("/<uuid:user_id>/suspend")
+@requires(Capability.USER_WRITE)
+def suspend(user_id: UUID) -> ResponseReturnValue:
+    """Stop sessions and keys, from the next request on."""
+    form = ReasonForm(prefix="suspend-")
+    if form.validate_on_submit():
+        with told_beside(form) as attempt:
+            lifecycle.suspend(actor().because(form.reason.data), user_id)
+        if attempt.done:
+            return _back(user_id, gettext("The account is suspended: sessions are over and keys are refused."))
+    return _record_page(user_id, 422, suspend_form=form)
+
+
+@blueprint.post("/<uuid:user_id>/reactivate")
+@requires(Capability.USER_WRITE)
+def reactivate(user_id: UUID) -> ResponseReturnValue:
+    """Let the user in again."""
+    lifecycle.reactivate(actor(), user_id)
+    return _back(user_id, gettext("The account is active again; its keys work, and the user signs in anew."))
+
+
+@blueprint.post("/<uuid:user_id>/reset")
+@requires(Capability.USER_WRITE)
+def reset(user_id: UUID) -> ResponseReturnValue:
+    """Mail a reset link; without mail it is shown here, once."""
+    link = start_reset(actor(), user_id)
+    if link is None:
+        return _back(user_id, gettext("A reset link is on its way."))
+    return render_template("admin/users/link.html", user_id=user_id, link=link)
+
+
+@blueprint.post("/<uuid:user_id>/invite")
+@requires(Capability.USER_WRITE)
+def invite(user_id: UUID) -> ResponseReturnValue:
+    """A fresh invitation link."""
+    invited = invite_again(actor(), user_id)
+    return render_template("admin/users/invited.html", account=invited.account, link=invited.link)
+
+
+@blueprint.post("/<uuid:user_id>/credits")
+@requires(Capability.CREDIT_WRITE)
+def credits(user_id: UUID) -> ResponseReturnValue:
+    """Grant credits."""
+    form = CreditForm(prefix="credit-")
+    if form.validate_on_submit():
+        with told_beside(form) as attempt:
+            grant_credits(actor().because(form.reason.data), user_id, form.amount.data)
+        if attempt.done:
+            return _back(user_id, gettext("The credits are granted."))
+    return _record_page(user_id, 422, credit_form=form)
+
+
+@blueprint.post("/<uuid:user_id>/delete")
+@requires(Capability.USER_DELETE)
+def delete(user_id: UUID) -> ResponseReturnValue:
+    """Delete, after the name was typed; restorable until the purge date."""
+    form = DeleteForm(prefix="delete-")
+    if form.validate_on_submit():
+        with told_beside(form) as attempt:
+            delete_user(actor().because(form.reason.data), user_id, typed_name=form.username.data)
+        if attempt.done:
+            flash(gettext("The user is deleted and can be restored from here."), "green")
+            return redirect(url_for("admin.deleted.index"))
+    return _record_page(user_id, 422, delete_form=form)

@@ -1,0 +1,25 @@
+"""Pages for anybody: the start page, signing in, registering, mailed links."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flask import Blueprint
+
+from portal.pages.public import confirm, forgotten, home, invitation, register as registration, reset, setup, sign_in
+from portal.pages.public import status, theme
+from portal.web.gates import Audience, guard
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+SUBJECTS = (home, sign_in, registration, invitation, confirm, forgotten, reset, setup, theme, status)
+
+
+def register(app: Flask) -> None:
+    """Hang the audience in."""
+    audience = Blueprint("public", __name__)
+    guard(audience, Audience.PUBLIC)
+    for subject in SUBJECTS:
+        audience.register_blueprint(subject.blueprint)
+    app.register_blueprint(audience)

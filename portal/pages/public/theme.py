@@ -1,0 +1,25 @@
+"""POST /theme: light, dark, or as the system has it."""
+
+from __future__ import annotations
+
+from flask import Blueprint, redirect, request
+from flask.typing import ResponseReturnValue
+
+from portal.core import settings
+from portal.web.forms import local_target
+
+blueprint = Blueprint("theme", __name__)
+YEAR_S = 365 * 86400
+
+
+@blueprint.post("/theme")
+def choose() -> ResponseReturnValue:
+    """Keep the choice in a cookie and go back."""
+    response = redirect(local_target(request.form.get("next"), "/"))
+    chosen = request.form.get("theme", "")
+    if chosen in {"light", "dark"}:
+        secure = settings.current().secure_cookies
+        response.set_cookie("theme", chosen, max_age=YEAR_S, secure=secure, httponly=True, samesite="Lax")
+    else:
+        response.delete_cookie("theme")
+    return response

@@ -1,0 +1,107 @@
+"""Delete, restore, list: the live row keeps its id and nothing personal, so ledger and logs keep their meaning."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, select
+
+from portal.accounts import names
+from portal.accounts.lifecycle import raise_epoch, target_of
+from portal.accounts.models import ReservedName, State, User
+from portal.audit import events
+from portal.audit.record import Target, record
+from portal.core import clock, crypto, settings
+from portal.core.access import Capability, needs, outranks
+from portal.core.database import db
+from portal.core.errors import Forbidden, Invalid, NotFound
+from portal.core.pages import Page, page_of
+from portal.core.text import folded, gettext
+from portal.keys.service import revoke_all_keys
+from portal.privacy.models import DeletedUser
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from portal.core.actor import Actor
+
+PERSONAL = ("username", "username_canonical", "email", "email_canonical", "display_name", "password_hash", "state")
+
+
+def _place(user_id: UUID) -> str:
+    return f"deleted_users:{user_id}"
+
+
+@needs(Capability.USER_DELETE)
+def delete_user(actor: Actor, user_id: UUID, *, typed_name: str) -> DeletedUser:
+    """Seal the personal data, end sessions, revoke keys for good, keep the names reserved. Wants a reason
+    and the username typed once more.
+
+    Raises NotFound, Forbidden, Invalid.
+    """
+    user = db.session.get(User, user_id)
+    if user is None or user.state == State.DELETED:
+        raise NotFound
+    if not outranks(actor, user.rank):
+        raise Forbidden
+    if not actor.reason:
+        raise Invalid({"reason": gettext("Say why.")})
+    if folded(typed_name.strip()) != user.username_canonical:
+        raise Invalid({"username": gettext("This is not the username of the record.")})
+    verified = user.email_verified_at
+    kept = {name: getattr(user, name) for name in PERSONAL}
+    kept["email_verified_at"] = verified.isoformat() if verified else None
+    deleted = DeletedUser(
+        user_id=user.id,
+        deleted_at=clock.now(),
+        deleted_by=actor.name[:80],
+        reason=actor.reason,
+        purge_after=clock.now() + timedelta(days=settings.current().deleted_retention_days),
+        sealed=crypto.seal(kept, place=_place(user.id)),
+    )
+    db.session.add(deleted)
+    db.session.add(ReservedName(digest=names.reserved_digest("username", user.username_canonical), account_id=user.id))
+    if user.email_canonical:
+        db.session.add(ReservedName(digest=names.reserved_digest("email", user.email_canonical), account_id=user.id))
+    revoke_all_keys(actor, user.id)
+    raise_epoch(user)
+    user.state = State.DELETED.value
+    user.username = user.username_canonical = f"deleted-{user.id.hex}"
+    user.email = user.email_canonical = user.email_verified_at = user.password_hash = None
+    user.display_name = ""
+    user.search_text = ""
+    record(actor, events.ACCOUNT_DELETED, Target("user", user.id, None), {"purge_after": deleted.purge_after.isoformat()})
+    return deleted
+
+
+@needs(Capability.USER_DELETE)
+def restore_user(actor: Actor, user_id: UUID) -> User:
+    """Put the personal data back. Sessions, tokens and keys of before stay dead. Raises NotFound, Forbidden."""
+    user = db.session.get(User, user_id)
+    deleted = db.session.get(DeletedUser, user_id)
+    if user is None or deleted is None or user.state != State.DELETED:
+        raise NotFound
+    if not outranks(actor, user.rank):
+        raise Forbidden
+    kept = crypto.unseal(deleted.sealed, place=_place(user.id))
+    verified = kept.pop("email_verified_at")
+    for name, value in kept.items():
+        setattr(user, name, value)
+    user.email_verified_at = datetime.fromisoformat(verified) if verified else None
+    raise_epoch(user)
+    names.refresh_search_text(user)
+    db.session.execute(delete(ReservedName).where(ReservedName.account_id == user.id))
+    db.session.delete(deleted)
+    record(actor, events.ACCOUNT_RESTORED, target_of(user))
+    return user
+
+
+@needs(Capability.USER_DELETE)
+def list_deleted(actor: Actor, cursor: str | None = None) -> tuple[Page[DeletedUser], dict[UUID, str]]:
+    """One page of deleted users, latest first, and the sealed username of each for those who may restore it."""
+    page = page_of(
+        select(DeletedUser), [DeletedUser.deleted_at.desc(), DeletedUser.user_id.desc()], cursor, purpose="deleted"
+    )
+    opened = {row.user_id: crypto.unseal(row.sealed, place=_place(row.user_id))["username"] for row in page.items}
+    return page, opened

@@ -1,0 +1,288 @@
+"""New accounts: self-registration, invitations, and the first admin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import IntegrityError
+
+from portal.accounts import names
+from portal.accounts.lifecycle import admins_exist, checked_level, checked_permissions, target_of
+from portal.accounts.links import Purpose, look_at_link, make_link, spend_link
+from portal.accounts.models import Account, Admin, Kind, StaffMember, State, User
+from portal.audit import events
+from portal.audit.record import record
+from portal.core import access, clock, settings
+from portal.core.access import Capability, needs, open_to_all
+from portal.core.database import db
+from portal.core.errors import Forbidden, Invalid, NotFound
+from portal.core.ids import new_id
+from portal.core.text import gettext
+from portal.mail.outbox import write_mail
+from portal.mail.rendering import site_link
+from portal.signin import passwords, throttle
+from portal.signin.sessions import actor_of
+from portal.usage.credits import open_balance
+from portal.usage.plans import default_plan
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from portal.core.actor import Actor
+
+
+@dataclass(frozen=True, slots=True)
+class NewPerson:
+    """What a new account is made of, as typed."""
+
+    username: str
+    email: str
+    display_name: str = ""
+    time_zone: str = ""
+
+
+def _checked(person: NewPerson, *, tell_email: bool) -> tuple[dict[str, str], bool]:
+    """Columns for the names, and whether the e-mail is taken. All wrong fields are told at once. Raises Invalid."""
+    wrong: dict[str, object] = {}
+    columns: dict[str, str] = {}
+    try:
+        columns["username"], columns["username_canonical"] = names.checked_username(person.username)
+    except Invalid as error:
+        wrong |= error.fields
+    try:
+        columns["email"], columns["email_canonical"] = names.checked_email(person.email)
+    except Invalid as error:
+        wrong |= error.fields
+    for checked in (
+        lambda: columns.__setitem__("display_name", names.checked_display_name(person.display_name)),
+        lambda: columns.__setitem__("time_zone", names.checked_zone(person.time_zone)),
+    ):
+        try:
+            checked()
+        except Invalid as error:
+            wrong |= error.fields
+    domains = settings.current().email_domains
+    taken = False
+    if "email" not in wrong:
+        if domains and tell_email and columns["email_canonical"].partition("@")[2] not in domains:
+            wrong["email"] = gettext("Addresses of this domain cannot register here.")
+        taken = names.email_taken(columns["email_canonical"])
+    if "username" not in wrong and names.username_taken(columns["username_canonical"]):
+        wrong["username"] = gettext("This username is taken.")
+    if wrong:
+        raise Invalid(wrong)  # type: ignore[arg-type]  # gathered from Invalid itself
+    return columns, taken
+
+
+def _add(account: Account) -> None:
+    """Add a new account; of several who take one name at the same moment the database lets one through."""
+    names.refresh_search_text(account)
+    try:
+        with db.session.begin_nested():
+            db.session.add(account)
+    except IntegrityError as error:
+        which = "email" if "email_canonical" in str(error.orig) else "username"
+        words = gettext("Another account has this address.") if which == "email" else gettext("This username is taken.")
+        raise Invalid({which: words}) from None
+    if isinstance(account, User):
+        open_balance(account.id)
+
+
+@open_to_all("anybody may register when REGISTRATION is open")
+def register(actor: Actor, person: NewPerson, password: str) -> User | None:
+    """A new user on the default plan.
+
+    With CONFIRM_EMAIL the account waits for its mailed link and None is answered, whether or not the e-mail
+    was known: its owner is told by mail. Raises Invalid, Forbidden, LimitReached.
+    """
+    if settings.current().registration != "open":
+        raise Forbidden(gettext("Registration is not open here."))
+    counter = throttle.counter_of("register", actor.address)
+    throttle.check_throttle(counter)
+    columns, email_taken = _checked(person, tell_email=True)
+    passwords.check_policy(password, kind="user", username=person.username, email=person.email)
+    hashed = passwords.hash_password(password)
+    plan = default_plan()
+    confirm = bool(settings.current().confirm_email)
+    if email_taken and not confirm:
+        raise Invalid({"email": gettext("Another account has this address.")})
+    throttle.count_failure(counter)
+    if email_taken:
+        write_mail(columns["email"], "already_registered", {"link": site_link("/forgotten")})
+        return None
+    user = User(
+        id=new_id(),
+        **columns,
+        password_hash=hashed,
+        state=State.ACTIVE.value,
+        plan_id=plan.id,
+        created_at=clock.now(),
+        last_seen_at=clock.now(),
+    )
+    _add(user)
+    own = actor_of(user, address=actor.address, request_id=actor.request_id, credential="none")
+    record(own, events.ACCOUNT_REGISTERED, target_of(user), {"kind": "user", "plan": plan.name})
+    if not confirm:
+        return user
+    path = make_link(Purpose.CONFIRM, user)
+    write_mail(columns["email"], "confirm", {"name": user.shown_name, "link": site_link(path)}, account_id=user.id)
+    return None
+
+
+@open_to_all("whoever holds the mailed link")
+def confirm_email(actor: Actor, token: str) -> Account:
+    """Spend a confirmation link. Raises NotFound."""
+    link = spend_link(token, Purpose.CONFIRM)
+    account = db.session.get(Account, link.account_id)
+    if account is None or account.state == State.DELETED:
+        raise NotFound
+    account.email_verified_at = clock.now()
+    record(
+        actor_of(account, address=actor.address, request_id=actor.request_id, credential="link"),
+        events.ACCOUNT_CONFIRMED,
+        target_of(account),
+    )
+    return account
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """An invited account. `link` is given only where no mail leaves, to be shown once."""
+
+    account: Account
+    link: str | None
+
+
+@needs(Capability.USER_WRITE)
+def invite_user(actor: Actor, person: NewPerson, *, plan_id: UUID) -> Invitation:
+    """A user who sets the own password by link. Raises Invalid."""
+    columns, taken = _checked(person, tell_email=False)
+    _refuse_taken(taken)
+    user = User(id=new_id(), **columns, plan_id=plan_id, **_invited())
+    return _invite(actor, user)
+
+
+@needs(Capability.STAFF_MANAGE)
+def invite_staff(actor: Actor, person: NewPerson, *, level: int) -> Invitation:
+    """A staff member of this level. Raises Invalid, Forbidden."""
+    checked_level(actor, level)
+    columns, taken = _checked(person, tell_email=False)
+    _refuse_taken(taken)
+    return _invite(actor, StaffMember(id=new_id(), **columns, level=level, **_invited()))
+
+
+@needs(Capability.ADMIN_MANAGE)
+def invite_admin(actor: Actor, person: NewPerson, *, permissions: list[str]) -> Invitation:
+    """An admin with these permissions. Raises Invalid, Forbidden."""
+    granted = checked_permissions(actor, permissions)
+    columns, taken = _checked(person, tell_email=False)
+    _refuse_taken(taken)
+    return _invite(actor, Admin(id=new_id(), **columns, permissions=granted, **_invited()))
+
+
+@needs(Capability.USER_WRITE, Capability.STAFF_MANAGE, Capability.ADMIN_MANAGE)
+def invite_again(actor: Actor, account_id: UUID) -> Invitation:
+    """A fresh invitation link; the earlier one dies. Raises NotFound, Forbidden."""
+    account = db.session.get(Account, account_id)
+    if account is None or account.state != State.INVITED:
+        raise NotFound
+    if not access.outranks(actor, account.rank):
+        raise Forbidden
+    return _send_invitation(actor, account)
+
+
+def _invited() -> dict[str, object]:
+    return {"state": State.INVITED.value, "created_at": clock.now(), "last_seen_at": clock.now()}
+
+
+def _refuse_taken(taken: bool) -> None:
+    if taken:
+        raise Invalid({"email": gettext("Another account has this address.")})
+
+
+def _invite(actor: Actor, account: Account) -> Invitation:
+    _add(account)
+    return _send_invitation(actor, account)
+
+
+def _send_invitation(actor: Actor, account: Account) -> Invitation:
+    link = site_link(make_link(Purpose.INVITATION, account))
+    values = {"name": account.shown_name, "by": actor.name, "link": link}
+    write_mail(account.email or "", "invitation", values, language=account.language, account_id=account.id)
+    record(actor, events.ACCOUNT_INVITED, target_of(account), {"kind": account.kind})
+    return Invitation(account, None if settings.current().mail_leaves else link)
+
+
+def invited_account(token: str) -> Account:
+    """Whom an invitation link is for, without spending it. Raises NotFound."""
+    account = db.session.get(Account, look_at_link(token, Purpose.INVITATION).account_id)
+    if account is None or account.state != State.INVITED:
+        raise NotFound
+    return account
+
+
+@open_to_all("whoever holds the invitation link")
+def accept_invitation(actor: Actor, token: str, password: str) -> Account:
+    """Set the first password and make the account active. Raises Invalid, NotFound."""
+    invited = invited_account(token)
+    passwords.check_policy(password, kind=invited.kind, username=invited.username, email=invited.email or "")
+    hashed = passwords.hash_password(password)
+    spend_link(token, Purpose.INVITATION)
+    invited.password_hash = hashed
+    invited.state = State.ACTIVE.value
+    invited.email_verified_at = clock.now()
+    own = actor_of(invited, address=actor.address, request_id=actor.request_id, credential="link")
+    record(own, events.ACCOUNT_ACTIVATED, target_of(invited), {"kind": invited.kind})
+    return invited
+
+
+def offer_setup() -> str | None:
+    """The path of a fresh link that makes the first admin, or None when there is one already."""
+    return None if admins_exist() else make_link(Purpose.SETUP, None)
+
+
+def look_at_setup(token: str) -> None:
+    """Raises NotFound unless this link can still make the first admin."""
+    look_at_link(token, Purpose.SETUP)
+    if admins_exist():
+        raise NotFound
+
+
+@open_to_all("whoever holds the set-up link printed at the first start")
+def make_first_admin(actor: Actor, token: str, person: NewPerson, password: str) -> Admin:
+    """Make the first admin: of many at once, one. Raises Invalid, NotFound."""
+    look_at_setup(token)
+    columns, taken = _checked(person, tell_email=False)
+    _refuse_taken(taken)
+    passwords.check_policy(password, kind=Kind.ADMIN.value, username=person.username, email=person.email)
+    hashed = passwords.hash_password(password)
+    spend_link(token, Purpose.SETUP)
+    if admins_exist():
+        raise NotFound
+    return _full_admin(actor, columns, hashed)
+
+
+@needs(Capability.ADMIN_MANAGE)
+def create_admin(actor: Actor, person: NewPerson, password: str) -> Admin:
+    """A full admin with a password, made at the command line by whoever owns the machine. Raises Invalid."""
+    columns, taken = _checked(person, tell_email=False)
+    _refuse_taken(taken)
+    passwords.check_policy(password, kind=Kind.ADMIN.value, username=person.username, email=person.email)
+    return _full_admin(actor, columns, passwords.hash_password(password))
+
+
+def _full_admin(actor: Actor, columns: dict[str, str], hashed: str) -> Admin:
+    admin = Admin(
+        id=new_id(),
+        **columns,
+        password_hash=hashed,
+        state=State.ACTIVE.value,
+        permissions=sorted(access.PERMISSIONS),
+        email_verified_at=clock.now(),
+        created_at=clock.now(),
+        last_seen_at=clock.now(),
+    )
+    _add(admin)
+    record(actor, events.FIRST_ADMIN_MADE, target_of(admin))
+    return admin

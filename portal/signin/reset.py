@@ -1,0 +1,90 @@
+"""A forgotten password: a mailed one-time link, a new password, and everything issued before dead."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from portal.accounts.directory import account_named
+from portal.accounts.lifecycle import raise_epoch, target_of
+from portal.accounts.links import Purpose, look_at_link, make_link, spend_link
+from portal.accounts.models import Account, State
+from portal.audit import events
+from portal.audit.record import record
+from portal.core import settings
+from portal.core.access import Capability, needs, open_to_all, outranks
+from portal.core.database import db
+from portal.core.errors import Conflict, Forbidden, NotFound
+from portal.core.text import gettext
+from portal.mail.outbox import write_mail
+from portal.mail.rendering import site_link
+from portal.signin import passwords, throttle
+from portal.signin.sessions import actor_of
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from portal.core.actor import Actor
+
+
+@open_to_all("anybody may say that a password is forgotten; the answer is always the same")
+def ask_for_reset(actor: Actor, typed_name: str) -> None:
+    """Mail a link when there is such an active account; tell nothing either way. Raises LimitReached."""
+    counters = (throttle.counter_of("mail", typed_name), throttle.counter_of("address", actor.address))
+    throttle.check_throttle(*counters)
+    throttle.count_failure(*counters)
+    account = account_named(typed_name)
+    if account is not None and account.state == State.ACTIVE and account.email:
+        _mail_link(account)
+        record(actor, events.PASSWORD_RESET_STARTED, target_of(account))
+
+
+@needs(Capability.USER_WRITE)
+def start_reset(actor: Actor, account_id: UUID) -> str | None:
+    """Mail a reset link to someone of lower rank; answers the link only where no mail leaves.
+
+    Raises NotFound, Conflict, Forbidden.
+    """
+    account = db.session.get(Account, account_id)
+    if account is None or account.state == State.DELETED:
+        raise NotFound
+    if not outranks(actor, account.rank):
+        raise Forbidden
+    if account.state != State.ACTIVE:
+        raise Conflict(gettext("Only an active account can reset its password."))
+    link = _mail_link(account)
+    record(actor, events.PASSWORD_RESET_STARTED, target_of(account))
+    return None if settings.current().mail_leaves else link
+
+
+def _mail_link(account: Account) -> str:
+    link = site_link(make_link(Purpose.RESET, account))
+    values = {"name": account.shown_name, "link": link}
+    write_mail(account.email or "", "reset", values, language=account.language, account_id=account.id)
+    return link
+
+
+def account_to_reset(token: str) -> Account:
+    """Whose password a link resets, without spending it. Raises NotFound."""
+    account = db.session.get(Account, look_at_link(token, Purpose.RESET).account_id)
+    if account is None or account.state != State.ACTIVE:
+        raise NotFound
+    return account
+
+
+@open_to_all("whoever holds the mailed link")
+def reset_password(actor: Actor, token: str, password: str) -> Account:
+    """Set a new password; sessions and tokens of before are dead. No session is opened. Raises Invalid, NotFound."""
+    account = account_to_reset(token)
+    passwords.check_policy(password, kind=account.kind, username=account.username, email=account.email or "")
+    hashed = passwords.hash_password(password)
+    spend_link(token, Purpose.RESET)
+    account.password_hash = hashed
+    raise_epoch(account)
+    throttle.forget_failures(
+        throttle.counter_of("name", account.username), throttle.counter_of("name", account.email)
+    )
+    own = actor_of(account, address=actor.address, request_id=actor.request_id, credential="link")
+    record(own, events.PASSWORD_RESET, target_of(account))
+    values = {"name": account.shown_name, "what": gettext("Your password was changed with a reset link.")}
+    write_mail(account.email or "", "notice", values, language=account.language, account_id=account.id)
+    return account

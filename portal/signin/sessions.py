@@ -1,0 +1,161 @@
+"""Sessions as rows: begun at sign-in, looked up on every request, dead the moment they are ended."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select, update
+
+from portal.accounts.models import Account, Kind, State
+from portal.audit import events
+from portal.audit.record import Target, record
+from portal.core import clock, crypto, settings
+from portal.core.access import Capability, needs, open_to_all
+from portal.core.actor import Actor, ActorKind
+from portal.core.database import db
+from portal.core.errors import NotFound
+from portal.core.ids import new_id, new_secret
+from portal.signin.models import SignInSession
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+SEEN_EVERY = timedelta(minutes=1)
+
+
+def begin_session(account: Account, *, address: str | None, device: str) -> str:
+    """A new session for the account; answers the secret for the cookie."""
+    secret = new_secret()
+    db.session.add(
+        SignInSession(
+            id=new_id(),
+            digest=crypto.digest(secret),
+            account_id=account.id,
+            epoch=account.epoch,
+            created_at=clock.now(),
+            last_seen_at=clock.now(),
+            address=address,
+            device=device[:200],
+        )
+    )
+    account.last_seen_at = clock.now()
+    return secret
+
+
+def lifetimes(kind: str) -> tuple[timedelta, timedelta]:
+    """(idle, absolute) lifetime of a session of this kind of account."""
+    now = settings.current()
+    if kind == Kind.USER:
+        return timedelta(seconds=now.session_idle_user_s), timedelta(seconds=now.session_max_user_s)
+    return timedelta(seconds=now.session_idle_staff_s), timedelta(seconds=now.session_max_staff_s)
+
+
+def session_of(secret: str) -> tuple[SignInSession, Account] | None:
+    """The living session of a cookie and its account, in one statement; None when it is dead in any way."""
+    row = db.session.execute(
+        select(SignInSession, Account)
+        .join(Account, Account.id == SignInSession.account_id)
+        .where(SignInSession.digest == crypto.digest(secret))
+    ).first()
+    if row is None:
+        return None
+    session, account = row
+    now = clock.now()
+    idle, longest = lifetimes(account.kind)
+    alive = (
+        session.ended_at is None
+        and session.epoch == account.epoch
+        and account.state == State.ACTIVE
+        and session.last_seen_at + idle > now
+        and session.created_at + longest > now
+    )
+    return (session, account) if alive else None
+
+
+def note_use(session: SignInSession, account: Account) -> None:
+    """Write down that the session is in use, at most once a minute."""
+    now = clock.now()
+    if now - session.last_seen_at >= SEEN_EVERY:
+        for table, row_id in ((SignInSession, session.id), (Account, account.id)):
+            db.session.execute(
+                update(table)
+                .where(table.id == row_id)
+                .values(last_seen_at=now)
+                .execution_options(synchronize_session=False)
+            )
+
+
+def actor_of(account: Account, *, address: str | None, request_id: str | None, credential: str = "session") -> Actor:
+    """The account as an actor."""
+    return Actor(
+        kind=ActorKind(account.kind),
+        name=account.username,
+        id=account.id,
+        capabilities=account.capabilities,
+        rank=account.rank,
+        credential=credential,
+        address=address,
+        request_id=request_id,
+    )
+
+
+@open_to_all("signing out is for whoever holds the session")
+def sign_out(actor: Actor, secret: str) -> None:
+    """End the session of this cookie; a cookie kept from before is dead from now."""
+    ended = db.session.execute(
+        update(SignInSession)
+        .where(SignInSession.digest == crypto.digest(secret), SignInSession.ended_at.is_(None))
+        .values(ended_at=clock.now())
+        .returning(SignInSession.account_id)
+        .execution_options(synchronize_session=False)
+    ).scalar()
+    if ended is not None:
+        record(actor, events.SIGNED_OUT, Target("session"))
+
+
+@needs(Capability.OWN_SESSIONS)
+def own_sessions(actor: Actor) -> list[SignInSession]:
+    """The actor's living sessions, latest use first."""
+    account = db.session.get(Account, actor.id)
+    if account is None:
+        raise NotFound
+    return living_sessions(account)
+
+
+def living_sessions(account: Account) -> list[SignInSession]:
+    """The sessions of an account that still open pages."""
+    now = clock.now()
+    idle, longest = lifetimes(account.kind)
+    query = (
+        select(SignInSession)
+        .where(
+            SignInSession.account_id == account.id,
+            SignInSession.ended_at.is_(None),
+            SignInSession.epoch == account.epoch,
+            SignInSession.last_seen_at > now - idle,
+            SignInSession.created_at > now - longest,
+        )
+        .order_by(SignInSession.last_seen_at.desc())
+        .limit(100)
+    )
+    return list(db.session.scalars(query))
+
+
+@needs(Capability.OWN_SESSIONS)
+def end_own_session(actor: Actor, session_id: UUID) -> None:
+    """End one of the actor's own sessions. Raises NotFound."""
+    ended = db.session.execute(
+        update(SignInSession)
+        .where(
+            SignInSession.id == session_id,
+            SignInSession.account_id == actor.id,
+            SignInSession.ended_at.is_(None),
+        )
+        .values(ended_at=clock.now())
+        .returning(SignInSession.id)
+        .execution_options(synchronize_session=False)
+    ).scalar()
+    if ended is None:
+        raise NotFound
+    record(actor, events.SIGNED_OUT, Target("session", session_id))

@@ -1,0 +1,22 @@
+"""Masks: enough to tell two people apart on the phone, too little to write to them."""
+
+from __future__ import annotations
+
+DOTS = "•••"
+
+
+def mask_email(email: str) -> str:
+    """`alice@example.org` as `a•••@e•••.org`."""
+    local, at, domain = email.partition("@")
+    if not at:
+        return DOTS if email else ""
+    name, _, end = domain.rpartition(".")
+    return f"{local[:1]}{DOTS}@{name[:1]}{DOTS}.{end}"
+
+
+def mask_address(address: str) -> str:
+    """A network address with its last part left out."""
+    if not address:
+        return ""
+    mark = ":" if ":" in address else "."
+    return mark.join(address.split(mark)[:2]) + mark + DOTS

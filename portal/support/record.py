@@ -1,0 +1,127 @@
+"""A user's record as this actor may see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from portal.accounts.directory import find_users, user_record
+from portal.accounts.lifecycle import target_of
+from portal.accounts.models import Account, State
+from portal.audit import events
+from portal.audit.record import record
+from portal.core.access import Capability, needs
+from portal.core.database import db
+from portal.keys.models import ApiKey
+from portal.keys.service import keys_of
+from portal.signin.models import SignInSession
+from portal.signin.sessions import living_sessions
+from portal.support.masks import mask_address, mask_email
+from portal.usage.history import last_days, standing
+from portal.usage.models import Plan
+from portal.usage.plans import plan_of
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
+    from uuid import UUID
+
+    from portal.core.actor import Actor
+    from portal.usage.spending import Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One hit of the desk's search, masked."""
+
+    id: UUID
+    username: str
+    display_name: str
+    email: str
+    state: str
+    last_seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSeen:
+    """A session as the desk sees it."""
+
+    device: str
+    address: str
+    last_seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MaskedRecord:
+    """What the desk shows of a user; masked fields keep their name and carry a masked text."""
+
+    id: UUID
+    username: str
+    display_name: str
+    email: str
+    email_verified: bool
+    state: str
+    time_zone: str
+    language: str
+    created_at: datetime
+    last_seen_at: datetime
+    plan: Plan
+    standing: Standing
+    days: list[tuple[date, int]]
+    keys: list[ApiKey]
+    sessions: list[SessionSeen]
+
+
+def _email_for(actor: Actor, account: Account) -> str:
+    email = account.email or ""
+    return email if actor.may(Capability.USER_CONTACT) else mask_email(email)
+
+
+@needs(Capability.USER_FIND)
+def search_desk(actor: Actor, search: str) -> list[Found]:
+    """Users that match, masked as the actor's level wants it; a key's prefix finds its owner."""
+    wanted = search.strip()
+    hits = find_users(actor, wanted)
+    if wanted.startswith("dw_") and len(wanted) >= 7:
+        owners = db.session.scalars(
+            select(Account)
+            .join(ApiKey, ApiKey.user_id == Account.id)
+            .where(ApiKey.prefix == wanted[:10], Account.state != State.DELETED.value)
+            .limit(20)
+        )
+        hits = list(dict.fromkeys([*hits, *owners]))
+    return [
+        Found(hit.id, hit.username, hit.display_name, _email_for(actor, hit), hit.state, hit.last_seen_at)
+        for hit in hits
+    ]
+
+
+@needs(Capability.USER_FIND)
+def open_record(actor: Actor, user_id: UUID) -> MaskedRecord:
+    """A user's record, masked. Leaves an audit entry: the user may ask who looked. Raises NotFound."""
+    user = user_record(actor, user_id)
+    record(actor, events.RECORD_VIEWED, target_of(user))
+    whole = actor.may(Capability.USER_CONTACT)
+    return MaskedRecord(
+        id=user.id,
+        username=user.username,
+        display_name=user.display_name,
+        email=_email_for(actor, user),
+        email_verified=user.email_verified_at is not None,
+        state=user.state,
+        time_zone=user.time_zone,
+        language=user.language,
+        created_at=user.created_at,
+        last_seen_at=user.last_seen_at,
+        plan=plan_of(user),
+        standing=standing(actor, user.id),
+        days=last_days(actor, user.id),
+        keys=keys_of(actor, user.id),
+        sessions=[_seen(session, whole=whole) for session in living_sessions(user)],
+    )
+
+
+def _seen(session: SignInSession, *, whole: bool) -> SessionSeen:
+    address = session.address or ""
+    return SessionSeen(session.device, address if whole else mask_address(address), session.last_seen_at)

@@ -1,0 +1,53 @@
+"""Between a form and a verb: errors of the rule go beside the field, and nothing of the change is kept."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from portal.core.database import db
+from portal.core.errors import Conflict, Forbidden, Invalid
+from portal.web.frame import keep_trace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flask_wtf import FlaskForm
+
+
+class Attempt:
+    """Whether the verb inside the block went through."""
+
+    done = False
+
+
+@contextmanager
+def told_beside(form: FlaskForm) -> Iterator[Attempt]:
+    """Run a verb; what it finds wrong is shown on the form, with what was typed kept."""
+    attempt = Attempt()
+    try:
+        yield attempt
+        db.session.flush()
+        attempt.done = True
+    except (Invalid, Conflict, Forbidden) as error:
+        db.session.rollback()
+        keep_trace(error)
+        fields = error.fields if isinstance(error, Invalid) else {}
+        for name, words in fields.items():
+            if name in form:
+                form[name].errors = [*form[name].errors, str(words)]
+            else:
+                form.form_errors.append(str(words))
+        if not fields:
+            form.form_errors.append(str(error.words))
+
+
+def local_target(wanted: str | None, fallback: str) -> str:
+    """A path on this origin, else the fallback: browsers read backslashes and control characters as they please."""
+    if not wanted or not wanted.startswith("/") or wanted.startswith(("//", "/\\")):
+        return fallback
+    if any(ord(char) < 33 or char == "\\" for char in wanted):
+        return fallback
+    parts = urlsplit(wanted)
+    return wanted if not parts.scheme and not parts.netloc else fallback

@@ -1,0 +1,127 @@
+"""The application class: one commit per request, errors to pages and to problem documents."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import structlog
+from flask import Flask, Response, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm.exc import StaleDataError
+from werkzeug.exceptions import HTTPException
+
+from portal.core import errors
+from portal.core.database import db, transaction
+from portal.core.text import gettext
+from portal.web import faces, problems
+
+if TYPE_CHECKING:
+    from portal.core.errors import PortalError
+
+log = structlog.get_logger()
+BY_STATUS: dict[int, type[PortalError]] = {
+    400: errors.Malformed,
+    401: errors.Unauthenticated,
+    403: errors.Forbidden,
+    404: errors.NotFound,
+    405: errors.NotFound,
+    413: errors.TooLarge,
+    415: errors.UnsupportedType,
+    422: errors.Invalid,
+    503: errors.Unavailable,
+}
+
+
+class Doorward(Flask):
+    """Flask, committing once when the view has returned and nowhere else."""
+
+    def dispatch_request(self) -> ResponseReturnValue:
+        """Run the view, then commit; an error on either way keeps nothing of the change."""
+        answer = super().dispatch_request()
+        db.session.commit()
+        return answer
+
+
+def is_machine_path(path: str) -> bool:
+    """Whether this path belongs to the machine door, where errors are problem documents."""
+    return path.startswith(("/api/", "/.well-known/"))
+
+
+def answer_error(error: PortalError) -> Response:
+    """The face of an error: undo, keep its trace in a transaction of its own, then a page or a document."""
+    db.session.rollback()
+    keep_trace(error)
+    response = problems.problem(error) if is_machine_path(request.path) else faces.error_page(error)
+    if retry_after := getattr(error, "retry_after", None):
+        response.headers["Retry-After"] = str(retry_after)
+    return response
+
+
+def keep_trace(error: PortalError) -> None:
+    """Write what must outlive the rollback of a refusal, in a transaction of its own."""
+    if not error.trace:
+        return
+    try:
+        with transaction():
+            for write in error.trace:
+                write()
+    except SQLAlchemyError:
+        # The refusal stands whether or not its trace could be kept; the log has it.
+        log.exception("trace.lost", code=error.code)
+
+
+def register_errors(app: Flask) -> None:
+    """Every error there can be, to one of the two faces."""
+
+    @app.errorhandler(errors.PortalError)
+    def portal_error(error: PortalError) -> Response:
+        return answer_error(error)
+
+    @app.errorhandler(errors.SignInNeeded)
+    def lead_to_sign_in(error: errors.SignInNeeded) -> ResponseReturnValue:
+        """To the sign-in page, and from there back here; a form that was sent is not repeated."""
+        db.session.rollback()
+        if request.method not in {"GET", "HEAD"}:
+            return answer_error(error)
+        return redirect(url_for("public.sign_in.index", next=request.full_path.rstrip("?")))
+
+    @app.errorhandler(StaleDataError)
+    def changed_meanwhile(_error: StaleDataError) -> Response:
+        return answer_error(errors.Conflict(gettext("Someone else changed this record in the meantime.")))
+
+    for lost in (OperationalError, PoolTimeout, sqlite3.OperationalError, psycopg.OperationalError):
+        app.register_error_handler(lost, _database_away)
+
+    @app.errorhandler(CSRFError)
+    def no_token(_error: CSRFError) -> Response:
+        words = gettext("This form had expired. Go back, reload the page and send it again.")
+        return answer_error(errors.Malformed(words))
+
+    @app.errorhandler(HTTPException)
+    def http_error(error: HTTPException) -> Response | HTTPException:
+        status = error.code or 500
+        if status < 400:
+            return error
+        response = answer_error(BY_STATUS.get(status, errors.PortalError)())
+        if status == 405:
+            response.status_code = 405
+            for name, value in error.get_headers():
+                if name == "Allow":
+                    response.headers[name] = value
+        return response
+
+    @app.errorhandler(Exception)
+    def unexpected(error: Exception) -> Response:
+        log.exception("request.failed", error=type(error).__name__)
+        return answer_error(errors.PortalError())
+
+
+def _database_away(error: Any) -> Response:
+    reason = error.orig if isinstance(error, DBAPIError) else error
+    log.warning("database.unavailable", error=type(reason).__name__)
+    return answer_error(errors.Unavailable())

@@ -1,0 +1,94 @@
+"""Who may enter. Every blueprint declares its audience; a view may ask for a capability besides."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from functools import wraps
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from flask import Blueprint, g, request
+
+from portal.accounts.models import Kind
+from portal.core.actor import ActorKind
+from portal.core.errors import Forbidden, NotFound, SignInNeeded
+from portal.web.identity import actor, client_actor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flask.blueprints import BlueprintSetupState
+
+    from portal.core.access import Capability
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Audience(StrEnum):
+    """For whom a door is."""
+
+    PUBLIC = "public"
+    ACCOUNT = "account"
+    STAFF = "staff"
+    ADMIN = "admin"
+    MACHINE = "machine"
+    OPS = "ops"
+
+
+def guard(blueprint: Blueprint, audience: Audience) -> None:
+    """Declare for whom a blueprint and all below it is, and keep everybody else out."""
+    blueprint.before_request(_CHECKS[audience])
+
+    def declare(state: BlueprintSetupState) -> None:
+        state.app.extensions.setdefault("audiences", {})[blueprint.name] = audience
+
+    blueprint.record(declare)
+
+
+def _anybody() -> None:
+    """Open; the verbs behind decide."""
+
+
+def _signed_in() -> None:
+    if actor().kind is ActorKind.NOBODY:
+        raise SignInNeeded
+
+
+def _of_kind(*kinds: Kind) -> Callable[[], None]:
+    def check() -> None:
+        _signed_in()
+        if actor().kind.value not in kinds:
+            raise NotFound  # for whom it is not, it is not there
+
+    return check
+
+
+def _machine() -> None:
+    if request.method != "OPTIONS" and not getattr(request.routing_exception, "code", None):
+        g.actor = client_actor()
+
+
+_CHECKS: dict[Audience, Callable[[], None]] = {
+    Audience.PUBLIC: _anybody,
+    Audience.ACCOUNT: _signed_in,
+    Audience.STAFF: _of_kind(Kind.STAFF),
+    Audience.ADMIN: _of_kind(Kind.ADMIN),
+    Audience.MACHINE: _machine,
+    Audience.OPS: _anybody,
+}
+
+
+def requires(*any_of: Capability) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Keep out of a view whoever holds none of the capabilities, before anything is read."""
+
+    def dress(view: Callable[P, R]) -> Callable[P, R]:
+        @wraps(view)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+            if actor().capabilities.isdisjoint(any_of):
+                raise Forbidden
+            return view(*args, **kwargs)
+
+        guarded.__capabilities__ = any_of  # type: ignore[attr-defined]  # read by `doorward routes`
+        return guarded
+
+    return dress

@@ -1,0 +1,157 @@
+"""From cookie or token to Actor: the only place that knows how somebody came in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from flask import Flask, g, request, session
+from flask.sessions import SecureCookieSessionInterface
+from flask_login import LoginManager, UserMixin, current_user
+
+from portal.accounts.models import Account, Kind, StaffMember
+from portal.clients.service import client_of_token
+from portal.core import access
+from portal.core.actor import Actor, ActorKind, nobody
+from portal.core.errors import Unauthenticated
+from portal.core.text import gettext
+from portal.signin.sessions import actor_of, note_use, session_of
+from portal.web.avatars import initials_of, palette_of
+
+if TYPE_CHECKING:
+    from portal.signin.models import SignInSession
+
+COOKIE_KEY = "sid"
+HOMES = {Kind.USER.value: "/account", Kind.STAFF.value: "/staff", Kind.ADMIN.value: "/admin"}
+
+
+class PagesOnlySessions(SecureCookieSessionInterface):
+    """Flask's signed cookie, opened for pages only: the machine door never reads or writes one."""
+
+    def open_session(self, app: Flask, request: Any) -> Any:
+        """The session of a page; none under /api/, /health and /metrics."""
+        if request.path.startswith(("/api/", "/health", "/metrics", "/static/", "/.well-known/")):
+            return self.make_null_session(app)
+        return super().open_session(app, request)
+
+    def get_cookie_name(self, app: Flask) -> str:
+        """`__Host-` where people come over HTTPS."""
+        return "__Host-doorward" if app.config["SESSION_COOKIE_SECURE"] else "doorward"
+
+
+@dataclass(frozen=True)
+class Viewer(UserMixin):  # type: ignore[misc]  # flask-login is untyped
+    """The signed-in person, as Flask-Login and the templates see them."""
+
+    account: Account
+    session: SignInSession
+
+    def get_id(self) -> str:
+        """The account's id."""
+        return str(self.account.id)
+
+    @property
+    def display_name(self) -> str:
+        """What to call them."""
+        return self.account.shown_name
+
+    @property
+    def username(self) -> str:
+        """Their username."""
+        return self.account.username
+
+    @property
+    def time_zone(self) -> str:
+        """Their zone, in which times are shown."""
+        return self.account.time_zone
+
+    @property
+    def kind_label(self) -> str:
+        """What they are, in words."""
+        if isinstance(self.account, StaffMember):
+            return gettext("Support, level %(level)s", level=self.account.level)
+        return gettext("Admin") if self.account.kind == Kind.ADMIN else gettext("User")
+
+    @property
+    def initials(self) -> str:
+        """For the avatar."""
+        return initials_of(self.display_name)
+
+    @property
+    def palette(self) -> str:
+        """For the avatar."""
+        return palette_of(self.username)
+
+    @property
+    def home_url(self) -> str:
+        """Where this kind of account lands."""
+        return HOMES[self.account.kind]
+
+
+def register_identity(app: Flask) -> None:
+    """Look up the session of a page when it is first asked for."""
+    app.session_interface = PagesOnlySessions()
+    manager = LoginManager()
+    manager.session_protection = None
+    manager.init_app(app)
+
+    @manager.request_loader
+    def load(_request: object) -> Viewer | None:
+        secret = session.get(COOKIE_KEY)
+        found = session_of(secret) if isinstance(secret, str) else None
+        if found is None:
+            return None
+        return Viewer(account=found[1], session=found[0])
+
+
+def viewer() -> Viewer | None:
+    """The signed-in person, or None."""
+    if g.get("no_viewer"):
+        return None
+    person = cast("Viewer", current_user)
+    return person if person.is_authenticated else None
+
+
+def actor() -> Actor:
+    """Who acts in this request, made once."""
+    if "actor" not in g:
+        person = viewer()
+        if person is None:
+            g.actor = nobody(request.remote_addr, g.get("request_id"))
+        else:
+            if "poll" not in request.args:  # a page that refreshes itself is not a person at work
+                note_use(person.session, person.account)
+            g.actor = actor_of(person.account, address=request.remote_addr, request_id=g.get("request_id"))
+    made: Actor = g.actor
+    return made
+
+
+def enter_session(secret: str) -> None:
+    """Start a browser's session afresh: nothing of before is kept, the CSRF token neither."""
+    session.clear()
+    session[COOKIE_KEY] = secret
+    session.permanent = True
+
+
+def leave_session() -> str | None:
+    """Empty the browser's session; answers the secret it held."""
+    secret = session.get(COOKIE_KEY)
+    session.clear()
+    return secret if isinstance(secret, str) else None
+
+
+def client_actor() -> Actor:
+    """The service client of this request's bearer token. Raises Unauthenticated."""
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    client = client_of_token(token.strip()) if kind.lower() == "bearer" else None
+    if client is None:
+        raise Unauthenticated
+    return Actor(
+        kind=ActorKind.CLIENT,
+        name=client.name,
+        id=client.id,
+        capabilities=access.of_scopes(client.scopes),
+        credential="client token",
+        address=request.remote_addr,
+        request_id=g.get("request_id"),
+    )

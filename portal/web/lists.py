@@ -1,0 +1,27 @@
+"""What lists read from the address: search, filters, sort and place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flask import request, url_for
+
+if TYPE_CHECKING:
+    from portal.core.pages import Page
+
+
+def typed(name: str, *, most: int = 200) -> str:
+    """A filter as typed, cut to a sane length and without NUL, which no database takes."""
+    return request.args.get(name, "").replace("\0", "")[:most]
+
+
+def page_urls(page: Page[Any]) -> tuple[str | None, str | None]:
+    """The addresses of the previous and the next page, keeping every filter."""
+
+    def address(cursor: str | None) -> str | None:
+        if cursor is None or request.endpoint is None:
+            return None
+        kept = {name: value for name, value in request.args.items() if name not in {"cursor", "poll"}}
+        return url_for(request.endpoint, **{**(request.view_args or {}), **kept, "cursor": cursor})
+
+    return address(page.previous_cursor), address(page.next_cursor)

@@ -1,0 +1,43 @@
+"""The side navigation: only what the person may open, with the present place marked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flask import request, url_for
+
+if TYPE_CHECKING:
+    from portal.core.access import Capability
+    from portal.core.actor import Actor
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One possible line of a navigation."""
+
+    label: str
+    endpoint: str
+    icon: str
+    capability: Capability
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line as shown."""
+
+    label: str
+    url: str
+    icon: str
+    current: bool
+    count: int | None = None
+
+
+def navigation(entries: list[Entry], actor: Actor) -> list[Line]:
+    """The lines for this actor. A place is current with all pages of its subject."""
+    subject = (request.endpoint or "").rpartition(".")[0]
+    return [
+        Line(entry.label, url_for(entry.endpoint), entry.icon, entry.endpoint.rpartition(".")[0] == subject)
+        for entry in entries
+        if actor.may(entry.capability)
+    ]

