@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from flask import appcontext_popped, appcontext_pushed
 from flask_migrate import Migrate
-from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from portal import api, ops, pages
@@ -15,6 +14,7 @@ from portal.core import clock, database
 from portal.core import settings as current_settings
 from portal.core.database import db
 from portal.core.places import migrations_dir, static_dir, templates_dir
+from portal.web.csrf import protect_forms
 from portal.web.faces import register_faces
 from portal.web.frame import Doorward, register_errors
 from portal.web.identity import register_identity
@@ -36,11 +36,11 @@ def create_app(settings: Settings) -> Doorward:
     _connect_database(app, settings)
     register_requests(app)
     register_identity(app)
-    csrf = CSRFProtect(app)
+    protect_forms(app)
     register_errors(app)
     register_faces(app)
     pages.register(app)
-    csrf.exempt(api.register(app))
+    api.register(app)
     ops.register(app)
     if settings.trusted_proxies:
         count = settings.trusted_proxies
@@ -62,6 +62,7 @@ def _configure(app: Doorward, settings: Settings) -> None:
         MAX_FORM_MEMORY_SIZE=512 * 1024,
         MAX_FORM_PARTS=500,
         SEND_FILE_MAX_AGE_DEFAULT=timedelta(days=365),
+        WTF_CSRF_CHECK_DEFAULT=False,
         WTF_CSRF_TIME_LIMIT=None,
         WTF_CSRF_SSL_STRICT=False,
         SQLALCHEMY_DATABASE_URI=settings.database_url,

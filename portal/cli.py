@@ -254,7 +254,13 @@ def users_show(name: str) -> None:
     if user is None:
         raise NotFound(f"there is no user {name}")
     echo_json(
-        {"id": user.id, "username": user.username, "email": user.email, "state": user.state, "time_zone": user.time_zone}
+        {
+            "id": user.id,
+            "username": user.username,
+            "email": user.email,
+            "state": user.state,
+            "time_zone": user.time_zone,
+        }
     )
 
 
@@ -269,7 +275,12 @@ def plans_list() -> None:
     """All plans."""
     echo_json(
         [
-            {"id": plan.id, "name": plan.name, "daily_limit": plan.daily_limit, "credits": plan.credits_per_month}
+            {
+                "id": plan.id,
+                "name": plan.name,
+                "daily_limit": plan.daily_limit,
+                "credits": plan.credits_per_month,
+            }
             for plan in list_plans(operator_actor())
         ]
     )
@@ -341,9 +352,7 @@ def account_unlock(name: str) -> None:
     found = account_named(name)
     if found is None:
         raise NotFound(f"there is no account {name}")
-    throttle.forget_failures(
-        throttle.counter_of("name", found.username), throttle.counter_of("name", found.email)
-    )
+    throttle.forget_failures(throttle.counter_of("name", found.username), throttle.counter_of("name", found.email))
     click.echo(f"{found.username} may try again")
 
 

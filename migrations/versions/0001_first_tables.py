@@ -208,12 +208,8 @@ def upgrade() -> None:
         batch_op.create_index("ix_accounts_kind_created", ["kind", "created_at", "id"], unique=False)
         batch_op.create_index("ix_accounts_kind_name", ["kind", "username_canonical", "id"], unique=False)
         batch_op.create_index("ix_accounts_kind_seen", ["kind", "last_seen_at", "id"], unique=False)
-        batch_op.create_index(
-            "ix_accounts_plan_created", ["kind", "plan_id", "created_at", "id"], unique=False
-        )
-        batch_op.create_index(
-            "ix_accounts_state_created", ["kind", "state", "created_at", "id"], unique=False
-        )
+        batch_op.create_index("ix_accounts_plan_created", ["kind", "plan_id", "created_at", "id"], unique=False)
+        batch_op.create_index("ix_accounts_state_created", ["kind", "state", "created_at", "id"], unique=False)
 
     op.create_table(
         "admins",
@@ -253,9 +249,7 @@ def upgrade() -> None:
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("exchanges", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["client_id"], ["service_clients.id"], name=op.f("fk_conversations_client_id")
-        ),
+        sa.ForeignKeyConstraint(["client_id"], ["service_clients.id"], name=op.f("fk_conversations_client_id")),
         sa.ForeignKeyConstraint(["user_id"], ["accounts.id"], name=op.f("fk_conversations_user_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_conversations")),
         sa.UniqueConstraint(
@@ -398,9 +392,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "message_logs",
-        sa.Column(
-            "number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
-        ),
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("client_id", sa.Uuid(), nullable=False),
         sa.Column("source_id", sa.String(length=128), nullable=False),
@@ -415,11 +407,11 @@ def upgrade() -> None:
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column(
-            "extra", sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), "postgresql"), nullable=True
+            "extra",
+            sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), "postgresql"),
+            nullable=True,
         ),
-        sa.ForeignKeyConstraint(
-            ["client_id"], ["service_clients.id"], name=op.f("fk_message_logs_client_id")
-        ),
+        sa.ForeignKeyConstraint(["client_id"], ["service_clients.id"], name=op.f("fk_message_logs_client_id")),
         sa.ForeignKeyConstraint(
             ["conversation_id"], ["conversations.id"], name=op.f("fk_message_logs_conversation_id")
         ),
@@ -430,9 +422,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("id", name=op.f("uq_message_logs_id")),
     )
     with op.batch_alter_table("message_logs", schema=None) as batch_op:
-        batch_op.create_index(
-            "ix_message_logs_conversation", ["conversation_id", "at", "number"], unique=False
-        )
+        batch_op.create_index("ix_message_logs_conversation", ["conversation_id", "at", "number"], unique=False)
         batch_op.create_index("ix_message_logs_user", ["user_id", "at", "number"], unique=False)
 
     op.create_table(
@@ -548,9 +538,7 @@ def _add_search() -> None:
         )
         return
     # The rowid of accounts ties the index to its row, so after a VACUUM the index must be rebuilt.
-    op.execute(
-        "CREATE VIRTUAL TABLE account_search USING fts5(search_text, content='accounts', tokenize='trigram')"
-    )
+    op.execute("CREATE VIRTUAL TABLE account_search USING fts5(search_text, content='accounts', tokenize='trigram')")
     op.execute(
         "CREATE TRIGGER account_search_added AFTER INSERT ON accounts BEGIN "
         "INSERT INTO account_search (rowid, search_text) VALUES (new.rowid, new.search_text); END"
@@ -558,12 +546,14 @@ def _add_search() -> None:
     op.execute(
         "CREATE TRIGGER account_search_changed AFTER UPDATE OF search_text ON accounts "
         "WHEN old.search_text <> new.search_text BEGIN "
-        "INSERT INTO account_search (account_search, rowid, search_text) VALUES ('delete', old.rowid, old.search_text); "
+        "INSERT INTO account_search (account_search, rowid, search_text) VALUES "
+        "('delete', old.rowid, old.search_text); "
         "INSERT INTO account_search (rowid, search_text) VALUES (new.rowid, new.search_text); END"
     )
     op.execute(
         "CREATE TRIGGER account_search_removed AFTER DELETE ON accounts BEGIN "
-        "INSERT INTO account_search (account_search, rowid, search_text) VALUES ('delete', old.rowid, old.search_text); END"
+        "INSERT INTO account_search (account_search, rowid, search_text) VALUES "
+        "('delete', old.rowid, old.search_text); END"
     )
     op.execute("CREATE VIRTUAL TABLE message_search USING fts5(words, content='')")
 

@@ -67,7 +67,7 @@ def matching(search: str) -> Any:
     ).bindparams(phrase=phrase, most=MOST_HITS)
 
 
-def _narrowed(wanted: UserFilter) -> Select[tuple[Account]]:
+def _narrowed(wanted: UserFilter) -> Select[Account]:
     query = select(Account).where(Account.kind == Kind.USER.value)
     if wanted.state and wanted.state in set(State):
         query = query.where(Account.state == wanted.state)
@@ -166,9 +166,7 @@ def account_named(typed: str) -> Account | None:
             condition = Account.email_canonical == canonical_email(typed)
         except BadName:
             return None
-    return db.session.scalars(
-        select(Account).where(condition, Account.state != State.DELETED.value)
-    ).first()
+    return db.session.scalars(select(Account).where(condition, Account.state != State.DELETED.value)).first()
 
 
 @needs(Capability.STAFF_MANAGE)

@@ -77,7 +77,9 @@ def edit_user(
     """Change a user's record. `version` is the one that was shown. Raises Conflict, Invalid, NotFound."""
     user = editable_user(actor, user_id)
     if user.version != version:
-        raise Conflict(gettext("Someone else changed this record while you were editing it. Here is how it stands now."))
+        raise Conflict(
+            gettext("Someone else changed this record while you were editing it. Here is how it stands now.")
+        )
     shown, canonical = names.checked_email(email)
     if canonical != user.email_canonical and names.email_taken(canonical):
         raise Invalid({"email": gettext("Another account has this address.")})
@@ -107,7 +109,10 @@ def edit_profile(actor: Actor, *, display_name: str, time_zone: str) -> Account:
     account = db.session.get(Account, actor.id)
     if account is None:
         raise NotFound
-    wanted = {"display_name": names.checked_display_name(display_name), "time_zone": names.checked_zone(time_zone)}
+    wanted = {
+        "display_name": names.checked_display_name(display_name),
+        "time_zone": names.checked_zone(time_zone),
+    }
     changed = sorted(name for name, value in wanted.items() if getattr(account, name) != value)
     if changed:
         for name in changed:
@@ -205,7 +210,9 @@ def _keep_a_full_admin(account: Account) -> None:
         return
     db.session.execute(select(Admin.account_id).order_by(Admin.account_id).with_for_update())
     others = db.session.scalars(
-        select(Admin).where(Admin.state == State.ACTIVE.value, Admin.id != account.id).execution_options(populate_existing=True)
+        select(Admin)
+        .where(Admin.state == State.ACTIVE.value, Admin.id != account.id)
+        .execution_options(populate_existing=True)
     )
     if not any(other.is_full for other in others):
         raise Conflict(gettext("This is the last full admin; make another one first."))

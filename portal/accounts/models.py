@@ -33,7 +33,10 @@ class State(StrEnum):
 
 
 class Account(Model):
-    """Anything that can sign in. `epoch` rises with suspension, deletion and reset, and kills what was issued before."""
+    """Anything that can sign in.
+
+    `epoch` rises with suspension, deletion and reset, and kills the sessions and tokens issued before.
+    """
 
     __tablename__ = "accounts"
     __table_args__ = (
@@ -129,7 +132,7 @@ class StaffMember(Account):
     """A support account; its level grants capabilities."""
 
     __tablename__ = "support_staff"
-    __table_args__ = (CheckConstraint("level IN (1, 2, 3)", "level"),)
+    __table_args__ = (CheckConstraint("level IN (1, 2, 3)", "level"),)  # type: ignore[assignment]  # its own table's
 
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
     level: Mapped[int]

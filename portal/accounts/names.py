@@ -18,7 +18,8 @@ _ZONES = frozenset(available_timezones())
 
 def zones() -> list[str]:
     """Every time zone that may be chosen."""
-    return sorted(zone for zone in _ZONES if "/" in zone and not zone.startswith(("Etc/", "posix/", "right/"))) + ["UTC"]
+    named = (zone for zone in _ZONES if "/" in zone and not zone.startswith(("Etc/", "posix/", "right/")))
+    return [*sorted(named), "UTC"]
 
 
 def reserved_digest(kind: str, canonical: str) -> str:

@@ -59,7 +59,11 @@ def verify_key() -> Response:
 
 def shape_of(answer: Answer) -> dict[str, Any]:
     """The answer as the contract has it."""
-    shape: dict[str, Any] = {"valid": answer.valid, "code": answer.code, "decision_id": str(answer.decision_id)}
+    shape: dict[str, Any] = {
+        "valid": answer.valid,
+        "code": answer.code,
+        "decision_id": str(answer.decision_id),
+    }
     if answer.key is not None:
         shape |= {
             "key_id": str(answer.key.id),

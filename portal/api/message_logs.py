@@ -36,7 +36,9 @@ def push_logs() -> Response:
     if not records or len(records) > MOST_RECORDS:
         raise Invalid({"/records": gettext("Send 1 to %(most)s records.", most=MOST_RECORDS)})
     results = push(actor(), records)
-    counts = {status: sum(result.status == status for result in results) for status in ("accepted", "duplicate", "rejected")}
+    counts = {
+        status: sum(result.status == status for result in results) for status in ("accepted", "duplicate", "rejected")
+    }
     return json_response({**counts, "results": [_result(result) for result in results]}, 202)
 
 

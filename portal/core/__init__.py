@@ -1,4 +1,4 @@
-"""Floor 1: what every feature stands on: settings, clock, ids, errors, text, access, crypto, the database.
+"""What every feature stands on: settings, clock, ids, errors, text, access, crypto, the database.
 
 Knows no feature and no request. May be imported by everything; imports nothing of ours but itself.
 """

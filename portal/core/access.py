@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from functools import wraps
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar, cast
 
 from portal.core.actor import Actor, ActorKind
 from portal.core.errors import Forbidden
@@ -164,7 +164,7 @@ def needs(
             return verb(actor, *args, **kwargs)
 
         guarded.__access__ = any_of  # type: ignore[attr-defined]  # read by the test that prints the table
-        return guarded
+        return cast("Callable[Concatenate[Actor, P], R]", guarded)
 
     return dress
 

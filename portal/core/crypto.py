@@ -59,8 +59,7 @@ def _signer(purpose: str) -> URLSafeSerializer:
 
 def sign(value: Any, *, purpose: str) -> str:
     """An opaque text that holds `value` and can be checked to come from here."""
-    signed = _signer(purpose).dumps(value)
-    return signed.decode() if isinstance(signed, bytes) else signed
+    return str(_signer(purpose).dumps(value))
 
 
 def unsign(text: str, *, purpose: str) -> Any | None:

@@ -134,9 +134,7 @@ class LimitReached(PortalError):
     title = lazy_gettext("Too many tries")
     words = lazy_gettext("Wait a little, then try again.")
 
-    def __init__(
-        self, words: Shown | None = None, *, retry_after: int, trace: tuple[Trace, ...] = ()
-    ) -> None:
+    def __init__(self, words: Shown | None = None, *, retry_after: int, trace: tuple[Trace, ...] = ()) -> None:
         super().__init__(words, trace=trace)
         self.retry_after = max(1, retry_after)
 
@@ -149,8 +147,6 @@ class Unavailable(PortalError):
     title = lazy_gettext("Not available just now")
     words = lazy_gettext("This cannot be done safely at the moment. Try again shortly.")
 
-    def __init__(
-        self, words: Shown | None = None, *, retry_after: int = 5, trace: tuple[Trace, ...] = ()
-    ) -> None:
+    def __init__(self, words: Shown | None = None, *, retry_after: int = 5, trace: tuple[Trace, ...] = ()) -> None:
         super().__init__(words, trace=trace)
         self.retry_after = max(1, retry_after)

@@ -63,7 +63,7 @@ def _beyond(columns: list[tuple[ColumnElement[Any], bool]], values: list[Any], *
 
 
 def page_of(
-    query: Select[tuple[T]],
+    query: Select[T],
     order: list[Any],
     cursor: str | None,
     *,

@@ -1,7 +1,7 @@
 """Where templates, static files and migrations lie.
 
-In a checkout they stand at the top level, beside `portal`; a wheel carries them inside the package. Nothing else
-in the house asks which of the two it is.
+In a checkout they stand at the top level, beside `portal`; a wheel carries them inside the package. Nothing
+else in the house asks which of the two it is.
 """
 
 from pathlib import Path

@@ -43,43 +43,94 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    portal_env: Literal["development", "production"] = Field("development", description="What this is: development or production.")
-    site_name: str = Field("Doorward", min_length=1, max_length=60, description="The name shown on every page and mail.")
-    site_url: str = Field("", description="Where people reach the site; mailed links begin with it. Development: http://localhost:PORT.")
+    portal_env: Literal["development", "production"] = Field(
+        "development", description="What this is: development or production."
+    )
+    site_name: str = Field(
+        "Doorward", min_length=1, max_length=60, description="The name shown on every page and mail."
+    )
+    site_url: str = Field(
+        "",
+        description="Where people reach the site; mailed links begin with it. Development: http://localhost:PORT.",
+    )
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=1, le=65535, description="Port to listen on.")
-    data_dir: Path = Field(Path("instance"), description="Folder for the SQLite database, the spool, and what is made at first start.")
-    database_url: str = Field("", description="Database address: sqlite:///… or postgresql+psycopg://…; empty is SQLite in DATA_DIR.")
+    data_dir: Path = Field(
+        Path("instance"),
+        description="Folder for the SQLite database, the spool, and what is made at first start.",
+    )
+    database_url: str = Field(
+        "",
+        description="Database address: sqlite:///… or postgresql+psycopg://…; empty is SQLite in DATA_DIR.",
+    )
     redis_url: str = Field("", description="Redis or Valkey address for shared counters; empty is none.")
     spool: Literal["file"] = Field("file", description="Where accepted message logs wait: file.")
-    durability: Literal["power", "process"] = Field("power", description="What an answer survives: a power cut (power) or a killed process only (process, faster).")
+    durability: Literal["power", "process"] = Field(
+        "power",
+        description="What an answer survives: a power cut (power) or a killed process only (process, faster).",
+    )
     secret_key: str = Field("", description="Signs cookies and cursors; at least 32 characters in production.")
-    secret_key_fallbacks: Words = Field([], description="Former SECRET_KEYs whose signatures are still accepted, comma separated.")
+    secret_key_fallbacks: Words = Field(
+        [], description="Former SECRET_KEYs whose signatures are still accepted, comma separated."
+    )
     encryption_keys: Words = Field([], description="Fernet keys for sealed values, newest first, comma separated.")
-    signing_keys_dir: str = Field("", description="Folder of the keys that sign access tokens; empty is DATA_DIR/signing-keys.")
+    signing_keys_dir: str = Field(
+        "", description="Folder of the keys that sign access tokens; empty is DATA_DIR/signing-keys."
+    )
     trusted_proxies: int = Field(0, ge=0, le=8, description="How many proxies of yours stand before the server.")
-    trusted_hosts: Words = Field([], description="Host names that are answered, comma separated; that of SITE_URL always is.")
-    registration: Literal["open", "invite", "closed"] = Field("open", description="Who may register: open, invite, closed.")
-    email_domains: Words = Field([], description="Only these e-mail domains may register, comma separated; empty is all.")
+    trusted_hosts: Words = Field(
+        [], description="Host names that are answered, comma separated; that of SITE_URL always is."
+    )
+    registration: Literal["open", "invite", "closed"] = Field(
+        "open", description="Who may register: open, invite, closed."
+    )
+    email_domains: Words = Field(
+        [], description="Only these e-mail domains may register, comma separated; empty is all."
+    )
     bcrypt_cost: int = Field(12, ge=4, le=16, description="Work factor of password hashes.")
-    password_min_length: int = Field(12, ge=8, le=128, description="Least characters of a user's password; admins and staff need 15 at least.")
-    require_factor: Annotated[list[Kind], BeforeValidator(_split)] = Field([], description="Kinds that must have a second factor: user, staff, admin.")
-    session_idle_user_s: int = Field(14 * 86400, ge=60, description="Seconds without use after which a user's session ends.")
+    password_min_length: int = Field(
+        12,
+        ge=8,
+        le=128,
+        description="Least characters of a user's password; admins and staff need 15 at least.",
+    )
+    require_factor: Annotated[list[Kind], BeforeValidator(_split)] = Field(
+        [], description="Kinds that must have a second factor: user, staff, admin."
+    )
+    session_idle_user_s: int = Field(
+        14 * 86400, ge=60, description="Seconds without use after which a user's session ends."
+    )
     session_idle_staff_s: int = Field(3600, ge=60, description="The same for staff and admins.")
-    session_max_user_s: int = Field(30 * 86400, ge=60, description="Seconds after which a user's session ends however much it is used.")
+    session_max_user_s: int = Field(
+        30 * 86400, ge=60, description="Seconds after which a user's session ends however much it is used."
+    )
     session_max_staff_s: int = Field(12 * 3600, ge=60, description="The same for staff and admins.")
-    staff_allowed_networks: Words = Field([], description="Networks from which staff may sign in, comma separated; empty is all.")
-    admin_allowed_networks: Words = Field([], description="Networks from which admins may sign in, comma separated; empty is all.")
+    staff_allowed_networks: Words = Field(
+        [], description="Networks from which staff may sign in, comma separated; empty is all."
+    )
+    admin_allowed_networks: Words = Field(
+        [], description="Networks from which admins may sign in, comma separated; empty is all."
+    )
     cors_origins: Words = Field([], description="Origins whose pages may call the API, comma separated.")
-    smtp_url: str = Field("console", description="smtp://user:password@host:587, smtps://…, console (prints mails), or none.")
+    smtp_url: str = Field(
+        "console", description="smtp://user:password@host:587, smtps://…, console (prints mails), or none."
+    )
     mail_from: str = Field("doorward@localhost", min_length=3, description="Sender of every mail.")
     flush_interval_s: int = Field(2, ge=1, le=300, description="Seconds between two flushes of the spool.")
     flush_max_rows: int = Field(200, ge=1, le=10_000, description="Most records written in one transaction of a flush.")
-    flush_max_bytes: int = Field(4 * 1024 * 1024, ge=65536, description="Most bytes read for one transaction of a flush.")
-    spool_max_bytes: int = Field(512 * 1024 * 1024, ge=1024 * 1024, description="Bytes the spool may hold; beyond it pushes are refused with 503.")
+    flush_max_bytes: int = Field(
+        4 * 1024 * 1024, ge=65536, description="Most bytes read for one transaction of a flush."
+    )
+    spool_max_bytes: int = Field(
+        512 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="Bytes the spool may hold; beyond it pushes are refused with 503.",
+    )
     memory_limit_mb: int = Field(1024, ge=64, description="Memory of a process above which readiness warns.")
     encrypt_messages: bool = Field(False, description="Seal message content at rest.")
-    log_retention_days: int = Field(365, ge=1, description="Days for which message logs are kept where the plan says nothing.")
+    log_retention_days: int = Field(
+        365, ge=1, description="Days for which message logs are kept where the plan says nothing."
+    )
     deleted_retention_days: int = Field(30, ge=1, description="Days for which a deleted user can be restored.")
     oidc_providers: str = Field("", description="Outside sign-in providers, as JSON.")
     metrics_token: str = Field("", description="Bearer token for /metrics; empty: loopback addresses only.")
@@ -87,7 +138,9 @@ class Settings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     jobs: bool = Field(True, description="Run the jobs inside the server.")
     threads: int = Field(16, ge=2, le=256, description="Threads of one worker.")
-    confirm_email: bool | None = Field(None, description="Registration waits for the mailed link. Development: false, production: true.")
+    confirm_email: bool | None = Field(
+        None, description="Registration waits for the mailed link. Development: false, production: true."
+    )
     default_plan: str = Field("free", min_length=1, description="Plan of a new user.")
     password_grant: bool = Field(True, description="Offer OAuth's password grant to first-party clients.")
     access_token_ttl_s: int = Field(900, ge=60, le=3600, description="Seconds for which an access token is good.")
@@ -137,7 +190,7 @@ class Settings(BaseModel):
     @field_validator("encryption_keys")
     @classmethod
     def _fernet(cls, value: list[str]) -> list[str]:
-        import base64  # noqa: PLC0415  # only when a key is given
+        import base64  # only when a key is given
 
         for key in value:
             try:
@@ -254,7 +307,10 @@ def _refuse_unsafe(settings: Settings, values: Mapping[str, Any]) -> None:
         if not secret:
             problems.append(f"{name}: must be given in production")
         elif len(secret) < 32 or secret.lower() in EXAMPLE_SECRETS or len(set(secret)) < 8:
-            problems.append(f"{name}: is too short or an example; make one with: python -c \"import secrets; print(secrets.token_urlsafe(48))\"")
+            problems.append(
+                "{name}: is too short or an example; make one with: "
+                'python -c "import secrets; print(secrets.token_urlsafe(48))"'
+            )
     given = [secret for secret in secrets_given.values() if secret] + settings.secret_key_fallbacks
     if len(given) != len(set(given)):
         problems.append("SECRET_KEY and ENCRYPTION_KEYS: two of them are equal")
@@ -294,7 +350,7 @@ def _development_secrets(data_dir: Path) -> dict[str, str]:
     """Secrets made once and kept in DATA_DIR; several processes starting at once agree on one."""
     path = data_dir / "secrets.json"
     if not path.exists():
-        from cryptography.fernet import Fernet  # noqa: PLC0415  # only at the very first start
+        from cryptography.fernet import Fernet  # only at the very first start
 
         made = {"secret_key": secrets.token_urlsafe(48), "encryption_key": Fernet.generate_key().decode()}
         draft = data_dir / f"secrets.{secrets.token_hex(8)}.draft"

@@ -69,7 +69,10 @@ def canonical_username(typed: str) -> str:
         raise BadName(gettext("A username has 3 to 40 characters."))
     if not USERNAME_PATTERN.fullmatch(name) or not typed.strip().isascii():
         raise BadName(
-            gettext("A username is made of letters a to z, digits, dots, underscores and hyphens, and starts with a letter or digit.")
+            gettext(
+                "A username is made of letters a to z, digits, dots, underscores and hyphens, "
+                "and starts with a letter or digit."
+            )
         )
     return name
 

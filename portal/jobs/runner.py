@@ -124,9 +124,7 @@ def run_job(name: str, *, by_hand: bool = False) -> JobRun | None:
 def _finish(run: JobRun, summary: str, outcome: str, lock: str, holder: str) -> None:
     with transaction():
         db.session.execute(
-            update(JobRun)
-            .where(JobRun.id == run.id)
-            .values(finished_at=clock.now(), outcome=outcome, summary=summary)
+            update(JobRun).where(JobRun.id == run.id).values(finished_at=clock.now(), outcome=outcome, summary=summary)
         )
         keep = KEEP_FREQUENT if JOBS[run.job].every_s < 60 else KEEP
         db.session.execute(delete(JobRun).where(JobRun.job == run.job, JobRun.started_at < clock.now() - keep))

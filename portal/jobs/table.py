@@ -58,7 +58,13 @@ JOBS: dict[str, Job] = {
     job.name: job
     for job in (
         Job("reset_daily_limits", words("Closes usage days that are over."), _reset_daily_limits, 300),
-        Job("flush_message_logs", words("Moves the spool into the database."), _flush_message_logs, 0, per_host=True),
+        Job(
+            "flush_message_logs",
+            words("Moves the spool into the database."),
+            _flush_message_logs,
+            0,
+            per_host=True,
+        ),
         Job("check_health", words("Looks at every part of this host."), _check_health, 30, per_host=True),
         Job("count_figures", words("Counts what the dashboard shows."), _count_figures, 15),
         Job("send_mail", words("Sends what waits in the outbox."), _send_mail, 5),

@@ -18,6 +18,7 @@ from portal.core.errors import Conflict, Invalid, NotFound
 from portal.core.ids import new_id, new_secret
 from portal.core.text import BadName, clean_line, gettext
 from portal.keys.models import ApiKey
+from portal.usage.models import CreditBalance
 from portal.usage.plans import plan_of
 
 if TYPE_CHECKING:
@@ -97,9 +98,12 @@ def create_key(actor: Actor, *, name: str) -> NewKey:
     if user is None:
         raise NotFound
     name = _checked_name(name)
-    # The owner's row is locked first, so that many at once cannot pass the plan's number of keys.
+    # The owner's balance row is locked first, so that many at once cannot pass the plan's number of keys.
     db.session.execute(
-        update(User.__table__).where(User.__table__.c.account_id == user.id).values(account_id=user.id)
+        update(CreditBalance)
+        .where(CreditBalance.user_id == user.id)
+        .values(own_credits=CreditBalance.own_credits)
+        .execution_options(synchronize_session=False)
     )
     held = db.session.scalar(
         select(func.count()).select_from(ApiKey).where(ApiKey.user_id == user.id, ApiKey.revoked_at.is_(None))

@@ -216,10 +216,11 @@ def _insert(records: list[dict[str, Any]]) -> None:
         )
     db.session.execute(insert(MessageLog), rows)
     ids = [row["id"] for row in rows]
-    numbers = {row.id: row.number for row in db.session.execute(select(MessageLog.id, MessageLog.number).where(MessageLog.id.in_(ids)))}
-    contents = [
-        {"number": numbers[UUID(record["log_id"])], "messages": record["messages"]} for record in records
-    ]
+    numbers = {
+        row.id: row.number
+        for row in db.session.execute(select(MessageLog.id, MessageLog.number).where(MessageLog.id.in_(ids)))
+    }
+    contents = [{"number": numbers[UUID(record["log_id"])], "messages": record["messages"]} for record in records]
     db.session.execute(insert(MessageContent), contents)
     if dialect_name() == "sqlite":
         db.session.execute(
@@ -295,11 +296,17 @@ def _count_models(records: list[dict[str, Any]]) -> None:
         cell = counted.setdefault((datetime.fromisoformat(record["at"]).date(), record["model"]), [0, 0])
         cell[0] += 1
         cell[1] += _total(record["tokens"]) or 0
-    rows = [{"day": day, "model": model, "logs": logs, "tokens": tokens} for (day, model), (logs, tokens) in sorted(counted.items())]
+    rows = [
+        {"day": day, "model": model, "logs": logs, "tokens": tokens}
+        for (day, model), (logs, tokens) in sorted(counted.items())
+    ]
     fresh = _upsert(ModelDay).values(rows)
     db.session.execute(
         fresh.on_conflict_do_update(
             index_elements=["day", "model"],
-            set_={"logs": ModelDay.logs + fresh.excluded.logs, "tokens": ModelDay.tokens + fresh.excluded.tokens},
+            set_={
+                "logs": ModelDay.logs + fresh.excluded.logs,
+                "tokens": ModelDay.tokens + fresh.excluded.tokens,
+            },
         )
     )

@@ -128,7 +128,9 @@ def _users_of(records: list[Record]) -> dict[str, UUID]:
             Account.kind == Kind.USER.value,
             Account.state != State.DELETED.value,
             or_(
-                Account.id.in_(row_ids), Account.username_canonical.in_(texts), Account.email_canonical.in_(texts)
+                Account.id.in_(row_ids),
+                Account.username_canonical.in_(texts),
+                Account.email_canonical.in_(texts),
             ),
         )
         for row in db.session.execute(query):

@@ -119,7 +119,7 @@ def list_logs(
     actor: Actor, wanted: LogFilter, cursor: str | None = None, *, size: int = 50
 ) -> tuple[Page[MessageLog], dict[UUID, tuple[str | None, str]]]:
     """One page of log metadata, newest first, and for each log (model, the client's conversation id)."""
-    query: Select[tuple[MessageLog]] = select(MessageLog)
+    query: Select[MessageLog] = select(MessageLog)
     if wanted.user_id:
         query = query.where(MessageLog.user_id == wanted.user_id)
     if wanted.conversation:

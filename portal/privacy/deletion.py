@@ -26,7 +26,15 @@ if TYPE_CHECKING:
 
     from portal.core.actor import Actor
 
-PERSONAL = ("username", "username_canonical", "email", "email_canonical", "display_name", "password_hash", "state")
+PERSONAL = (
+    "username",
+    "username_canonical",
+    "email",
+    "email_canonical",
+    "display_name",
+    "password_hash",
+    "state",
+)
 
 
 def _place(user_id: UUID) -> str:
@@ -71,7 +79,12 @@ def delete_user(actor: Actor, user_id: UUID, *, typed_name: str) -> DeletedUser:
     user.email = user.email_canonical = user.email_verified_at = user.password_hash = None
     user.display_name = ""
     user.search_text = ""
-    record(actor, events.ACCOUNT_DELETED, Target("user", user.id, None), {"purge_after": deleted.purge_after.isoformat()})
+    record(
+        actor,
+        events.ACCOUNT_DELETED,
+        Target("user", user.id, None),
+        {"purge_after": deleted.purge_after.isoformat()},
+    )
     return deleted
 
 
@@ -101,7 +114,10 @@ def restore_user(actor: Actor, user_id: UUID) -> User:
 def list_deleted(actor: Actor, cursor: str | None = None) -> tuple[Page[DeletedUser], dict[UUID, str]]:
     """One page of deleted users, latest first, and the sealed username of each for those who may restore it."""
     page = page_of(
-        select(DeletedUser), [DeletedUser.deleted_at.desc(), DeletedUser.user_id.desc()], cursor, purpose="deleted"
+        select(DeletedUser),
+        [DeletedUser.deleted_at.desc(), DeletedUser.user_id.desc()],
+        cursor,
+        purpose="deleted",
     )
     opened = {row.user_id: crypto.unseal(row.sealed, place=_place(row.user_id))["username"] for row in page.items}
     return page, opened

@@ -15,7 +15,10 @@ class DeletedUser(Model):
     """A soft-deleted user: who, when, why, until when; the personal data sealed."""
 
     __tablename__ = "deleted_users"
-    __table_args__ = (Index("ix_deleted_users_at", "deleted_at", "user_id"), Index("ix_deleted_users_purge", "purge_after"))
+    __table_args__ = (
+        Index("ix_deleted_users_at", "deleted_at", "user_id"),
+        Index("ix_deleted_users_purge", "purge_after"),
+    )
 
     user_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
     deleted_at: Mapped[datetime]

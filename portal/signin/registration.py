@@ -18,7 +18,7 @@ from portal.core.access import Capability, needs, open_to_all
 from portal.core.database import db
 from portal.core.errors import Forbidden, Invalid, NotFound
 from portal.core.ids import new_id
-from portal.core.text import gettext
+from portal.core.text import Shown, gettext
 from portal.mail.outbox import write_mail
 from portal.mail.rendering import site_link
 from portal.signin import passwords, throttle
@@ -27,6 +27,7 @@ from portal.usage.credits import open_balance
 from portal.usage.plans import default_plan
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from uuid import UUID
 
     from portal.core.actor import Actor
@@ -44,24 +45,19 @@ class NewPerson:
 
 def _checked(person: NewPerson, *, tell_email: bool) -> tuple[dict[str, str], bool]:
     """Columns for the names, and whether the e-mail is taken. All wrong fields are told at once. Raises Invalid."""
-    wrong: dict[str, object] = {}
+    wrong: dict[str, Shown] = {}
     columns: dict[str, str] = {}
-    try:
-        columns["username"], columns["username_canonical"] = names.checked_username(person.username)
-    except Invalid as error:
-        wrong |= error.fields
-    try:
-        columns["email"], columns["email_canonical"] = names.checked_email(person.email)
-    except Invalid as error:
-        wrong |= error.fields
-    for checked in (
-        lambda: columns.__setitem__("display_name", names.checked_display_name(person.display_name)),
-        lambda: columns.__setitem__("time_zone", names.checked_zone(person.time_zone)),
-    ):
+
+    def check(read: Callable[[], dict[str, str]]) -> None:
         try:
-            checked()
+            columns.update(read())
         except Invalid as error:
-            wrong |= error.fields
+            wrong.update(error.fields)
+
+    check(lambda: dict(zip(("username", "username_canonical"), names.checked_username(person.username), strict=True)))
+    check(lambda: dict(zip(("email", "email_canonical"), names.checked_email(person.email), strict=True)))
+    check(lambda: {"display_name": names.checked_display_name(person.display_name)})
+    check(lambda: {"time_zone": names.checked_zone(person.time_zone)})
     domains = settings.current().email_domains
     taken = False
     if "email" not in wrong:
@@ -71,7 +67,7 @@ def _checked(person: NewPerson, *, tell_email: bool) -> tuple[dict[str, str], bo
     if "username" not in wrong and names.username_taken(columns["username_canonical"]):
         wrong["username"] = gettext("This username is taken.")
     if wrong:
-        raise Invalid(wrong)  # type: ignore[arg-type]  # gathered from Invalid itself
+        raise Invalid(wrong)
     return columns, taken
 
 

@@ -80,9 +80,7 @@ def reset_password(actor: Actor, token: str, password: str) -> Account:
     spend_link(token, Purpose.RESET)
     account.password_hash = hashed
     raise_epoch(account)
-    throttle.forget_failures(
-        throttle.counter_of("name", account.username), throttle.counter_of("name", account.email)
-    )
+    throttle.forget_failures(throttle.counter_of("name", account.username), throttle.counter_of("name", account.email))
     own = actor_of(account, address=actor.address, request_id=actor.request_id, credential="link")
     record(own, events.PASSWORD_RESET, target_of(account))
     values = {"name": account.shown_name, "what": gettext("Your password was changed with a reset link.")}

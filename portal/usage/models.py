@@ -10,7 +10,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.database import Model
 
-
 OPEN = text("closed_at IS NULL")
 
 

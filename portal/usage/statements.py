@@ -39,7 +39,5 @@ def for_postgres(statement: str) -> str:
     return re.sub(r"(?<!:):([a-z_]+)", r"%(\1)s", statement.replace("%", "%%"))
 
 
-SQLITE = {
-    name: text for name, text in globals().items() if name.isupper() and isinstance(text, str)
-}
+SQLITE = {name: text for name, text in globals().items() if name.isupper() and isinstance(text, str)}
 POSTGRES = {name: for_postgres(text) for name, text in SQLITE.items()}

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from portal.core.errors import PortalError
 
 
-
 def _zone() -> ZoneInfo:
     seen = viewer()
     return ZoneInfo(seen.time_zone if seen else "UTC")
@@ -38,7 +37,7 @@ def ago(instant: datetime | None) -> str:
     seconds = (instant - clock.now()).total_seconds()
     if -5 < seconds <= 0:
         return gettext("just now")
-    return format_timedelta(seconds, add_direction=True, locale="en", threshold=1.2)
+    return format_timedelta(round(seconds), add_direction=True, locale="en", threshold=1.2)
 
 
 def exact(instant: datetime) -> str:
@@ -60,7 +59,9 @@ def grouped(number: float) -> str:
 
 def day(instant: datetime | date) -> str:
     """The date, in the viewer's zone."""
-    return format_date(instant.astimezone(_zone()) if isinstance(instant, datetime) else instant, "d MMM y", locale="en")
+    return format_date(
+        instant.astimezone(_zone()) if isinstance(instant, datetime) else instant, "d MMM y", locale="en"
+    )
 
 
 @lru_cache(maxsize=256)

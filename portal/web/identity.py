@@ -95,7 +95,7 @@ def register_identity(app: Flask) -> None:
     manager.session_protection = None
     manager.init_app(app)
 
-    @manager.request_loader
+    @manager.request_loader  # type: ignore[untyped-decorator]  # flask-login is untyped
     def load(_request: object) -> Viewer | None:
         secret = session.get(COOKIE_KEY)
         found = session_of(secret) if isinstance(secret, str) else None

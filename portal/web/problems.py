@@ -31,7 +31,8 @@ def problem(error: PortalError) -> Response:
     }
     if fields := getattr(error, "fields", None):
         body["errors"] = [
-            {"pointer": name if name.startswith("/") else f"/{name}", "detail": str(words)} for name, words in fields.items()
+            {"pointer": name if name.startswith("/") else f"/{name}", "detail": str(words)}
+            for name, words in fields.items()
         ]
     response = json_response(body, error.status)
     response.mimetype = "application/problem+json"

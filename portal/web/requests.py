@@ -51,7 +51,12 @@ def register_requests(app: Flask) -> None:
             return None
         if not host_is_trusted(request.host, now.hosts):
             raise Malformed(gettext("This site is not known by that host name."))
-        if now.secure_cookies and now.trusted_proxies and request.scheme == "http" and request.method in {"GET", "HEAD"}:
+        if (
+            now.secure_cookies
+            and now.trusted_proxies
+            and request.scheme == "http"
+            and request.method in {"GET", "HEAD"}
+        ):
             return redirect(now.site_url + request.full_path.rstrip("?"), 308)
         return None
 

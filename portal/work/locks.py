@@ -29,9 +29,7 @@ def take_lock(name: str, holder: str) -> int | None:
         return fence
     try:
         with db.session.begin_nested():
-            db.session.execute(
-                insert(JobLock).values(name=name, holder=holder, fence=1, expires_at=now + LEASE)
-            )
+            db.session.execute(insert(JobLock).values(name=name, holder=holder, fence=1, expires_at=now + LEASE))
     except IntegrityError:
         return None
     return 1

@@ -15,7 +15,10 @@ class JobRun(Model):
     """One run of a job: unique per (job, lock, period), so no period is done twice."""
 
     __tablename__ = "job_runs"
-    __table_args__ = (UniqueConstraint("job", "lock", "period"), Index("ix_job_runs_job", "job", "started_at", "id"))
+    __table_args__ = (
+        UniqueConstraint("job", "lock", "period"),
+        Index("ix_job_runs_job", "job", "started_at", "id"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     job: Mapped[str] = mapped_column(String(60))

@@ -38,9 +38,7 @@ def latest_run(job: str) -> JobRun | None:
 
 def last_success(job: str) -> datetime | None:
     """When this job last ended well."""
-    return db.session.scalar(
-        select(func.max(JobRun.finished_at)).where(JobRun.job == job, JobRun.outcome == "done")
-    )
+    return db.session.scalar(select(func.max(JobRun.finished_at)).where(JobRun.job == job, JobRun.outcome == "done"))
 
 
 def is_paused(job: str) -> bool:

@@ -25,7 +25,10 @@ blueprint = Blueprint("keys", __name__, url_prefix="/keys")
 class KeyForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
     """The name of a key."""
 
-    name = StringField(words("Name"), [InputRequired(words("Give the key a name, so that you know it again.")), Length(max=60)])
+    name = StringField(
+        words("Name"),
+        [InputRequired(words("Give the key a name, so that you know it again.")), Length(max=60)],
+    )
 
 
 @blueprint.get("")
@@ -45,7 +48,10 @@ def new() -> ResponseReturnValue:
             made = create_key(actor(), name=form.name.data)
         if attempt.done:
             page = render_template(
-                "account/keys/made.html", key=made.key, secret=made.secret, site_url=settings.current().site_url
+                "account/keys/made.html",
+                key=made.key,
+                secret=made.secret,
+                site_url=settings.current().site_url,
             )
             return page, 201
     return render_template("account/keys/new.html", form=form), 422 if form.is_submitted() else 200

@@ -26,9 +26,7 @@ def index() -> ResponseReturnValue:
     who = actor()
     states = job_states(who, list(JOBS)) if who.may(Capability.JOB_READ) else []
     may_see_users = who.may(Capability.USER_READ)
-    return render_template(
-        "admin/dashboard/index.html", board=dashboard(who), jobs=states, may_see_users=may_see_users
-    )
+    return render_template("admin/dashboard/index.html", board=dashboard(who), jobs=states, may_see_users=may_see_users)
 
 
 @blueprint.get("/days.json")

@@ -56,7 +56,8 @@ class EditForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
     email = EmailField(words("E-mail"), [InputRequired(words("Type the e-mail address.")), Length(max=320)])
     time_zone = SelectField(words("Time zone"), validate_choice=False)
     daily_limit_override = IntegerField(
-        words("Own daily limit"), [Optional(), NumberRange(0, 1_000_000, words("A whole number from 0 to 1,000,000."))]
+        words("Own daily limit"),
+        [Optional(), NumberRange(0, 1_000_000, words("A whole number from 0 to 1,000,000."))],
     )
 
 
@@ -77,7 +78,10 @@ class CreditForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
 
     amount = IntegerField(
         words("Credits"),
-        [InputRequired(words("How many?")), NumberRange(1, 1_000_000, words("A whole number from 1 to 1,000,000."))],
+        [
+            InputRequired(words("How many?")),
+            NumberRange(1, 1_000_000, words("A whole number from 1 to 1,000,000.")),
+        ],
     )
     reason = StringField(words("Reason"), REASON)
 

@@ -6,8 +6,20 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint
 
-from portal.pages.public import confirm, forgotten, home, invitation, register as registration, reset, setup, sign_in
-from portal.pages.public import status, theme
+from portal.pages.public import (
+    confirm,
+    forgotten,
+    home,
+    invitation,
+    reset,
+    setup,
+    sign_in,
+    status,
+    theme,
+)
+from portal.pages.public import (
+    register as registration,
+)
 from portal.web.gates import Audience, guard
 
 if TYPE_CHECKING:

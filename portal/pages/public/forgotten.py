@@ -19,7 +19,9 @@ blueprint = Blueprint("forgotten", __name__)
 class ForgottenForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
     """Whose password is forgotten."""
 
-    name = StringField(words("Username or e-mail"), [InputRequired(words("Type your username or e-mail.")), Length(max=320)])
+    name = StringField(
+        words("Username or e-mail"), [InputRequired(words("Type your username or e-mail.")), Length(max=320)]
+    )
 
 
 @blueprint.route("/forgotten", methods=["GET", "POST"])

@@ -47,9 +47,7 @@ def index() -> ResponseReturnValue:
     form = RegisterForm()
     form.time_zone.choices = zone_choices()
     if form.validate_on_submit():
-        who = NewPerson(
-            form.username.data, form.email.data, form.display_name.data or "", form.time_zone.data or ""
-        )
+        who = NewPerson(form.username.data, form.email.data, form.display_name.data or "", form.time_zone.data or "")
         with told_beside(form) as attempt:
             user = register(actor(), who, form.password.data)
         if attempt.done and user is None:

@@ -20,7 +20,9 @@ blueprint = Blueprint("sign_in", __name__)
 class SignInForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
     """One form for all kinds of accounts."""
 
-    name = StringField(words("Username or e-mail"), [InputRequired(words("Type your username or e-mail.")), Length(max=320)])
+    name = StringField(
+        words("Username or e-mail"), [InputRequired(words("Type your username or e-mail.")), Length(max=320)]
+    )
     password = PasswordField(words("Password"), [InputRequired(words("Type your password.")), Length(max=1024)])
     next = HiddenField()
 

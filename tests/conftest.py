@@ -1,0 +1,177 @@
+"""What every test may ask for: an application on a fresh database (SQLite and PostgreSQL), visitors, machines."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import flask_migrate
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from portal import create_app
+from portal.clients.service import create_client
+from portal.core import access, clock
+from portal.core.access import operator_actor
+from portal.core.database import db, transaction
+from portal.core.places import migrations_dir
+from portal.core.settings import Settings, load
+from portal.keys.service import build_key
+from portal.web.frame import Doorward
+from tests.people import make_account
+from tests.postgres import PostgresServer
+from tests.visitor import Visitor
+
+DATABASES = ("sqlite", "postgresql")
+
+
+def migrate(url: str, folder: Path) -> None:
+    """Bring an empty database up to date."""
+    app = create_app(load({}, folder=folder, data_dir=folder, database_url=url))
+    with app.app_context():
+        flask_migrate.upgrade(directory=str(migrations_dir()))
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite database to copy."""
+    folder = tmp_path_factory.mktemp("template")
+    migrate(f"sqlite:///{folder / 'template.sqlite3'}", folder)
+    return folder / "template.sqlite3"
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A real PostgreSQL with a migrated template."""
+    folder = tmp_path_factory.mktemp("postgres")
+    with PostgresServer.open() as server:
+        server.prepare_template(lambda url: migrate(url, folder))
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def _push_request_context() -> None:
+    """Take pytest-flask's context around each test away: `g` and the signed-in person would leak between requests."""
+
+
+@pytest.fixture(params=DATABASES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A fresh, migrated database of each sort."""
+    if request.param == "sqlite":
+        path = tmp_path / "doorward.sqlite3"
+        shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        yield f"sqlite:///{path}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    url = server.create_database()
+    yield url
+    server.drop_database(url)
+
+
+@pytest.fixture
+def setting(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Settings of this test, given by `@pytest.mark.parametrize("setting", [{…}])` or a fixture of that name."""
+    return {}
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path, setting: dict[str, Any]) -> Settings:
+    """Settings for a test: cheap hashes, quiet, no mail leaves."""
+    given = {"bcrypt_cost": 4, "log_level": "error", "smtp_url": "none", "durability": "process", **setting}
+    return load({}, folder=tmp_path, data_dir=tmp_path / "data", database_url=database_url, **given)
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[Doorward]:
+    """The application, with its context pushed for the test itself (requests push their own)."""
+    made = create_app(settings)
+    made.config["TESTING"] = False
+    with made.app_context():
+        yield made
+        db.session.remove()
+        db.engine.dispose()
+    clock.shift(timedelta(0))
+
+
+@pytest.fixture
+def visitor(app: Doorward) -> Visitor:
+    """Somebody with a browser, not signed in."""
+    return Visitor(app.test_client())
+
+
+@pytest.fixture
+def person(app: Doorward) -> Callable[..., Visitor]:
+    """Make a person of the tests and sign them in: `person("alice")`. With `session=False` only make them."""
+
+    def make(name: str, **columns: object) -> Visitor:
+        make_account(name, **columns)
+        visitor = Visitor(app.test_client())
+        page = visitor.sign_in(name)
+        assert page.status == 200, page.text
+        return visitor
+
+    return make
+
+
+@dataclass
+class Machine:
+    """A service client calling the API."""
+
+    client: FlaskClient
+    token: str | None
+
+    def headers(self) -> dict[str, str]:
+        """Its credential."""
+        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
+
+    def get(self, path: str, **kwargs: Any) -> TestResponse:
+        """GET under /api/v1."""
+        return self.client.get(f"/api/v1{path}", headers=self.headers(), **kwargs)
+
+    def post(self, path: str, json: Any = None, **kwargs: Any) -> TestResponse:
+        """POST under /api/v1."""
+        if json is not None:
+            kwargs["json"] = json
+        return self.client.post(f"/api/v1{path}", headers={**self.headers(), **kwargs.pop("headers", {})}, **kwargs)
+
+
+@pytest.fixture
+def machine(app: Doorward) -> Callable[..., Machine]:
+    """A service client with these scopes (all of them by default)."""
+
+    def make(*scopes: str, name: str = "gate") -> Machine:
+        with transaction():
+            _, token = create_client(operator_actor(), name=name, scopes=list(scopes or access.SCOPES))
+        return Machine(app.test_client(), token)
+
+    return make
+
+
+@pytest.fixture
+def key_of(app: Doorward) -> Callable[..., str]:
+    """A fresh API key of an account: `key_of(account)`."""
+
+    def make(account: Any, name: str = "test key") -> str:
+        with transaction():
+            made = build_key(account.id, name)
+            db.session.add(made.key)
+        return made.secret
+
+    return make
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave browser tests out where there is no browser and nobody demands one."""
+    if os.environ.get("TEST_CHROMIUM") or os.environ.get("CI"):
+        return
+    if shutil.which("chromium"):
+        return
+    items[:] = [item for item in items if item.get_closest_marker("browser") is None]
