@@ -73,7 +73,7 @@ def serve(settings: Settings, *, workers: int) -> None:
         backlog=1024,
         respawn_failed_workers=True,
         workers_kill_timeout=KILL_AFTER_S,
-        log_level="warning",
+        log_level="error",
         factory=True,
     ).serve()
 

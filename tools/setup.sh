@@ -45,9 +45,11 @@ quietly() {
   die "$what failed (the output is above)."
 }
 
-# Whether .venv holds a Python that runs and can install.
+# Whether .venv holds a Python that runs and can install, and lies where it was made: its programs know it by full path.
 venv_is_sound() {
-  [ ! -e .venv/unfinished ] && .venv/bin/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+  [ ! -e .venv/unfinished ] || return 1
+  [ ! -e .venv/place ] || [ "$(cat .venv/place)" = "${here:?}" ] || return 1
+  .venv/bin/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 }
 
 make_venv() {
@@ -72,9 +74,8 @@ make_venv() {
   rm -rf "$borrowed"
 }
 
-# What .venv was made from: the place (programs in .venv know it by its full path) and both files, word for word.
+# What .venv was made from, word for word.
 describe() {
-  printf '%s\n' "${here:?}"
   cat "$1" pyproject.toml
 }
 
@@ -103,6 +104,7 @@ set_up() {
     : >.venv/unfinished
     # One stamp at a time: after another set-up, what an older stamp says is no longer so.
     rm -f .venv/stamp .venv/stamp-dev
+    printf '%s\n' "$here" >.venv/place
     say "Installing what $1 names"
     quietly "Installing from $1" .venv/bin/python -m pip install --quiet --require-hashes -r "$1"
     say "Installing Doorward itself"

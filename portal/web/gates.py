@@ -64,7 +64,7 @@ def _of_kind(*kinds: Kind) -> Callable[[], None]:
 
 
 def _machine() -> None:
-    if request.method != "OPTIONS" and not getattr(request.routing_exception, "code", None):
+    if request.method != "OPTIONS":
         g.actor = client_actor()
 
 

@@ -1,0 +1,119 @@
+"""Every page, as whoever may open it, light, dark and on a phone: axe finds nothing, the console is silent."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.browser import PHONE, WIDE, Watched
+from tests.servers import Server
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+PUBLIC = ["/", "/sign-in", "/register", "/forgotten", "/status", "/nowhere", "/reset/no-such-token"]
+ACCOUNT = [
+    "/account",
+    "/account/keys",
+    "/account/keys/new",
+    "a:/account/keys",
+    "/account/conversations",
+    "/account/conversations?q=nothing-says-this",
+    "a:/account/conversations",
+    "/account/profile",
+    "/account/sessions",
+]
+STAFF = ["/staff", "/staff?q=a", "/staff?q=nobody-is-called-this", "a:/staff?q=a", "/account/profile"]
+ADMIN = [
+    "/admin",
+    "/admin/users",
+    "/admin/users?q=an&sort=username",
+    "/admin/users?state=suspended",
+    "/admin/users?q=nobody-is-called-this",
+    "/admin/users/new",
+    "a:/admin/users",
+    "a:/admin/users:/edit",
+    "/admin/deleted",
+    "/admin/staff",
+    "/admin/staff/new",
+    "a:/admin/staff",
+    "/admin/admins",
+    "/admin/admins/new",
+    "a:/admin/admins",
+    "/admin/plans",
+    "/admin/plans/new",
+    "a:/admin/plans",
+    "/admin/clients",
+    "/admin/clients/new",
+    "/admin/jobs",
+    "/admin/jobs/flush_message_logs",
+    "/admin/audit",
+]
+ID = re.compile(r"/[0-9a-f]{8}-[0-9a-f-]{27}$")
+
+
+def places_of(page: Page, base: str, listed: list[str]) -> list[str]:
+    """Addresses; `a:LIST` stands for the first record that LIST links to, `a:LIST:/END` for a page below it."""
+    places = []
+    for place in listed:
+        if place.startswith("a:"):
+            _, where, *end = place.split(":")
+            page.goto(base + where)
+            links = page.eval_on_selector_all("main a[href]", "all => all.map(one => one.getAttribute('href'))")
+            found = [link for link in links if ID.search(link.split("?")[0])]
+            assert found, f"{where} links to no record"
+            places.append(found[0] + "".join(end))
+        else:
+            places.append(place)
+    return places
+
+
+def sign_in(page: Page, base: str, who: dict[str, Any]) -> None:
+    page.goto(f"{base}/sign-in")
+    page.get_by_label("Username or e-mail").fill(who["username"])
+    page.get_by_label("Password").fill(who["password"])
+    page.get_by_role("main").get_by_role("button", name="Sign in").click()
+    page.wait_for_url(re.compile("/(account|staff|admin)"))
+
+
+def inspect(browser: Browser, base: str, who: dict[str, Any] | None, listed: list[str]) -> None:
+    context = browser.new_context(viewport=WIDE)  # type: ignore[arg-type]
+    watched = Watched(context.new_page())
+    page = watched.page
+    if who:
+        sign_in(page, base, who)
+    faults: list[str] = []
+    for place in places_of(page, base, listed):
+        for theme in ("light", "dark"):
+            page.emulate_media(color_scheme=theme)
+            page.goto(base + place, wait_until="load")
+            faults += [f"{place} {theme}: {found}" for found in watched.axe_findings()]
+            faults += [f"{place} {theme}: {line}" for line in watched.complaints()]
+        page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+        if watched.scrolls_sideways():
+            faults.append(f"{place}: scrolls sideways on a phone")
+        page.set_viewport_size(WIDE)  # type: ignore[arg-type]
+    context.close()
+    assert not faults, "\n".join(faults)
+
+
+def test_public_pages(browser: Browser, demo: tuple[Server, dict[str, Any]]) -> None:
+    inspect(browser, demo[0].url, None, PUBLIC)
+
+
+def test_account_pages(browser: Browser, demo: tuple[Server, dict[str, Any]]) -> None:
+    server, people = demo
+    inspect(browser, server.url, people["users"][0], ACCOUNT)
+
+
+@pytest.mark.parametrize("level", [1, 3])
+def test_staff_pages(browser: Browser, demo: tuple[Server, dict[str, Any]], level: int) -> None:
+    server, people = demo
+    inspect(browser, server.url, next(one for one in people["staff"] if one["level"] == level), STAFF)
+
+
+def test_admin_pages(browser: Browser, demo: tuple[Server, dict[str, Any]]) -> None:
+    server, people = demo
+    inspect(browser, server.url, people["admin"], ADMIN)
