@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from typing import Any
 
 import flask_migrate
 import pytest
+from flask import has_app_context
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
@@ -89,11 +91,24 @@ def settings(database_url: str, tmp_path: Path, setting: dict[str, Any]) -> Sett
     return load({}, folder=tmp_path, data_dir=tmp_path / "data", database_url=database_url, **given)
 
 
+class ApartClient(FlaskClient):
+    """Sends each request in a context of its own, as a server does: what one request leaves in `g` (who acts, that
+    there is no viewer) and in its database session is not the next one's. The test sees the rows as they are then."""
+
+    def open(self, *args: Any, **kwargs: Any) -> TestResponse:
+        """Send a request."""
+        answer = contextvars.Context().run(super().open, *args, **kwargs)
+        if has_app_context():
+            db.session.expire_all()
+        return answer
+
+
 @pytest.fixture
 def app(settings: Settings) -> Iterator[Doorward]:
     """The application, with its context pushed for the test itself (requests push their own)."""
     made = create_app(settings)
     made.config["TESTING"] = False
+    made.test_client_class = ApartClient
     with made.app_context():
         yield made
         db.session.remove()

@@ -83,7 +83,7 @@ if TYPE_CHECKING:
 else:
     Model = db.Model
 
-__all__ = ["Base", "Instant", "Model", "db", "hot_connection", "in_transaction", "transaction"]
+__all__ = ["Base", "Instant", "Model", "db", "hot_connection", "in_transaction", "raw_connection", "transaction"]
 
 _READS = ("SELECT", "PRAGMA", "EXPLAIN", "SHOW", "SET", "BEGIN")
 
@@ -160,10 +160,7 @@ def begin(connection: Any) -> None:
 def in_transaction() -> bool:
     """Whether the session of this context is inside a database transaction: nothing slow may run then."""
     session: Session = db.session()
-    if not session.in_transaction():
-        return False
-    raw = session.connection().connection.dbapi_connection
-    return raw is not None and in_raw_transaction(raw)
+    return session.in_transaction() and in_raw_transaction(raw_connection())
 
 
 @contextmanager
@@ -177,16 +174,32 @@ def transaction() -> Iterator[None]:
         raise
 
 
+def raw_connection() -> Any:
+    """The DBAPI connection of this context's session, for the few statements that must not cost more than themselves.
+
+    The session's own, so that no request ever holds two connections and starves the pool.
+    """
+    session: Session = db.session()
+    raw = session.connection().connection.dbapi_connection
+    if raw is None:
+        raise RuntimeError("the session has lost its connection")
+    return raw
+
+
 @contextmanager
 def hot_connection() -> Iterator[Any]:
-    """A raw connection of the same pool for the few hot statements; a transaction left open is rolled back."""
-    raw = db.engine.raw_connection()
+    """The raw connection for a hot transaction of its own; left open, it is rolled back.
+
+    Raises RuntimeError when the session has written already: that would be committed too early.
+    """
+    raw = raw_connection()
+    if in_raw_transaction(raw):
+        raise RuntimeError("a hot statement cannot run inside another transaction")
     try:
-        yield raw.dbapi_connection
+        yield raw
     finally:
-        if raw.dbapi_connection is not None and in_raw_transaction(raw.dbapi_connection):
-            raw.dbapi_connection.rollback()
-        raw.close()
+        if in_raw_transaction(raw):
+            raw.rollback()
 
 
 def dialect_name() -> str:

@@ -297,6 +297,13 @@ def _checked(values: Mapping[str, Any]) -> Settings:
         raise BadSetting("\n".join(lines)) from None
 
 
+def _recipe(name: str) -> str:
+    """The command that makes a good secret for this setting."""
+    if name.startswith("ENCRYPTION_KEYS"):
+        return 'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
+    return 'python -c "import secrets; print(secrets.token_urlsafe(48))"'
+
+
 def _refuse_unsafe(settings: Settings, values: Mapping[str, Any]) -> None:
     problems = []
     secrets_given = {"SECRET_KEY": settings.secret_key}
@@ -307,10 +314,7 @@ def _refuse_unsafe(settings: Settings, values: Mapping[str, Any]) -> None:
         if not secret:
             problems.append(f"{name}: must be given in production")
         elif len(secret) < 32 or secret.lower() in EXAMPLE_SECRETS or len(set(secret)) < 8:
-            problems.append(
-                "{name}: is too short or an example; make one with: "
-                'python -c "import secrets; print(secrets.token_urlsafe(48))"'
-            )
+            problems.append(f"{name}: is too short or an example; make one with: {_recipe(name)}")
     given = [secret for secret in secrets_given.values() if secret] + settings.secret_key_fallbacks
     if len(given) != len(set(given)):
         problems.append("SECRET_KEY and ENCRYPTION_KEYS: two of them are equal")

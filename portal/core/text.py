@@ -52,6 +52,9 @@ def speaking(translations: NullTranslations) -> Iterator[None]:
 
 USERNAME_PATTERN = re.compile(r"[a-z0-9](?:[a-z0-9._-]{1,38})[a-z0-9]|[a-z0-9][a-z0-9._-]{2,39}")
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+# Marks and letters that show nothing at all. Domains drop some of them (RFC 3454, B.1), so that one address could
+# be typed in endlessly many ways.
+_BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 
 
 class BadName(ValueError):
@@ -87,7 +90,7 @@ def canonical_email(typed: str) -> str:
     text = unicodedata.normalize("NFKC", typed.strip())
     if text != typed.strip() and "@" not in typed:
         raise refused  # a full-width @ must not turn into a real one unseen
-    if any(unicodedata.category(char) in _HIDDEN or char.isspace() for char in text):
+    if _BLANK.search(text) or any(unicodedata.category(char) in _HIDDEN or char.isspace() for char in text):
         raise refused
     local, at, domain = text.casefold().partition("@")
     if not at or not local or "@" in domain or '"' in local or len(local) > 64:

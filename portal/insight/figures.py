@@ -10,18 +10,20 @@ from sqlalchemy import func, select
 
 from portal.accounts.models import Account, Kind, State
 from portal.audit.models import AuditEntry
-from portal.core import clock, settings
+from portal.core import clock
 from portal.core.access import Capability, needs
 from portal.core.database import db
 from portal.insight.models import Figure
+from portal.messages.flush import waiting_bytes
 from portal.messages.models import ModelDay
-from portal.messages.spool import spool_of
 from portal.usage.models import UsageDay
 
 if TYPE_CHECKING:
     from portal.core.actor import Actor
 
 DAYS = 30
+# Counting may take one twentieth of the time.
+MOST_SHARE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +43,16 @@ class Dashboard:
     top_models: list[tuple[str, int]]
 
 
-def count_figures() -> None:
-    """Count everything once and keep it: run by a job, off every request path."""
-    now = clock.now()
+def count_figures(*, patiently: bool = False) -> bool:
+    """Count everything once and keep it: run by a job, off every request path.
+
+    Patiently means: not yet, when counting took so long the last time that it would be a burden (False then).
+    """
+    now, began = clock.now(), clock.monotonic()
+    before = db.session.get(Figure, "dashboard")
+    took = timedelta(seconds=before.value.get("took_s", 0)) if before else timedelta(0)
+    if patiently and before is not None and now - before.counted_at < MOST_SHARE * took:
+        return False
     today = now.date()
     first = today - timedelta(days=DAYS - 1)
     states = dict(
@@ -90,11 +99,12 @@ def count_figures() -> None:
         "top_users": [[str(row.id), row.username, int(row.used)] for row in top_users],
         "top_models": [[row.model, int(row.logs)] for row in top_models],
     }
-    figure = db.session.get(Figure, "dashboard")
-    if figure is None:
+    counted["took_s"] = round(clock.monotonic() - began, 3)
+    if before is None:
         db.session.add(Figure(name="dashboard", value=counted, counted_at=now))
     else:
-        figure.value, figure.counted_at = counted, now
+        before.value, before.counted_at = counted, now
+    return True
 
 
 def _count(table: Any, *conditions: Any) -> int:
@@ -112,7 +122,7 @@ def dashboard(actor: Actor) -> Dashboard:
     value = figure.value
     return Dashboard(
         counted_at=figure.counted_at,
-        spool_bytes=spool_of(settings.current()).depth(),
+        spool_bytes=waiting_bytes(),
         days=[(date.fromisoformat(day), used, logged) for day, used, logged in value["days"]],
         top_users=[(row[0], row[1], row[2]) for row in value["top_users"]],
         top_models=[(row[0], row[1]) for row in value["top_models"]],

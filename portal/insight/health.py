@@ -56,8 +56,8 @@ def _spool() -> Part:
     except OSError as error:
         return Part("spool", "down", error.strerror or "unreadable")
     if depth >= now.spool_max_bytes:
-        return Part("spool", "down", f"full: {depth} bytes wait")
-    return Part("spool", "warning" if depth > now.spool_max_bytes // 2 else "ok", f"{depth} bytes wait")
+        return Part("spool", "down", f"full: {depth} bytes held")
+    return Part("spool", "warning" if depth > now.spool_max_bytes // 2 else "ok", f"{depth} bytes held")
 
 
 def _disk() -> Part:

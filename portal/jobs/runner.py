@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 PATIENCE_S = 10
+IDLE_S = 30
 KEEP = timedelta(days=7)
 KEEP_FREQUENT = timedelta(hours=2)
 HOLDER = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(4)}"
@@ -136,6 +137,7 @@ class Clock:
 
     def __init__(self, app: Flask) -> None:
         self.app = app
+        self._ran: dict[str, float] = {}
         self.scheduler = BackgroundScheduler(
             timezone="UTC",
             executors={"default": ThreadPoolExecutor(4)},
@@ -160,10 +162,17 @@ class Clock:
     def _tick(self, name: str) -> None:
         with self.app.app_context():
             try:
+                if self._is_idle(name):
+                    return
                 run_job(name)
+                self._ran[name] = clock.monotonic()
             except SQLAlchemyError as error:
                 db.session.rollback()
                 log.warning("job.postponed", job=name, error=type(error).__name__)
+
+    def _is_idle(self, name: str) -> bool:
+        has_work, ran = JOBS[name].has_work, self._ran.get(name)
+        return bool(has_work and ran is not None and clock.monotonic() - ran < IDLE_S and not has_work())
 
     def stop(self) -> None:
         """Wait for what runs, flush once more, give the locks back."""

@@ -101,8 +101,7 @@ def find_key(typed: str) -> KnownKey | None:
     """The key of this secret, looked up by its whole digest. A malformed one is looked up too, in the same time."""
     digest = crypto.digest(typed if well_formed(typed) else f"malformed {typed}")
     statement = FIND_KEY if current_settings.current().sqlite else FIND_KEY_POSTGRES
-    with database.hot_connection() as connection:
-        row = connection.execute(statement, {"digest": digest}).fetchone()
+    row = database.raw_connection().execute(statement, {"digest": digest}).fetchone()
     return None if row is None else _known(row)
 
 

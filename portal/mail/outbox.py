@@ -44,6 +44,12 @@ def write_mail(
     )
 
 
+def mail_is_due() -> bool:
+    """Whether a mail waits to be sent."""
+    due = select(OutboxMail.id).where(OutboxMail.state == "waiting", OutboxMail.next_try_at <= clock.now()).limit(1)
+    return db.session.scalar(due) is not None
+
+
 def _message(mail: OutboxMail) -> EmailMessage:
     opened = crypto.unseal(mail.sealed or "", place=f"outbox:{mail.id}")
     subject, text, html = render(mail.template, opened["values"], mail.language)

@@ -74,6 +74,18 @@ def flush() -> Flushed:
     return done
 
 
+def waiting_bytes() -> int:
+    """Bytes in the spool files of this host that are not stored yet."""
+    stored = {row.file: row.position for row in db.session.execute(select(SpoolPosition.file, SpoolPosition.position))}
+    waiting = 0
+    for path in spool_of(settings.current()).files():
+        try:
+            waiting += max(0, path.stat().st_size - stored.get(path.name, 0))
+        except FileNotFoundError:
+            continue
+    return waiting
+
+
 @contextmanager
 def _alone(folder: Path) -> Iterator[bool]:
     """Whether this is the only flusher of the host; the system frees the lock of a killed one."""

@@ -65,7 +65,7 @@ class MessageLog(Model):
     model_id: Mapped[int | None] = mapped_column(ForeignKey("message_models.id"))
     prompt_tokens: Mapped[int | None]
     completion_tokens: Mapped[int | None]
-    total_tokens: Mapped[int | None]
+    total_tokens: Mapped[int | None] = mapped_column(BigInteger)
     latency_ms: Mapped[int | None]
     at: Mapped[datetime]
     received_at: Mapped[datetime]
@@ -88,8 +88,8 @@ class ModelDay(Model):
 
     day: Mapped[date] = mapped_column(primary_key=True)
     model: Mapped[str] = mapped_column(String(80), primary_key=True)
-    logs: Mapped[int] = mapped_column(default=0)
-    tokens: Mapped[int] = mapped_column(default=0)
+    logs: Mapped[int] = mapped_column(BigInteger, default=0)
+    tokens: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
 class SpoolPosition(Model):

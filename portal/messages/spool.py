@@ -79,6 +79,8 @@ class FileSpool:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.power = settings.durability == "power"
         self.most = settings.spool_max_bytes
+        # A file goes only when it is full and stored, so a small spool needs small files.
+        self.rotate_at = min(ROTATE_AT, self.most // 4)
         self._pid = 0
         self._open: _Open | None = None
         self._ids: Ids = {}
@@ -125,7 +127,7 @@ class FileSpool:
 
     def _own_file(self) -> _Open:
         """This process's file; a fork or a file that grew large gets a new one."""
-        if self._open is None or self._pid != os.getpid() or self._open.written > ROTATE_AT:
+        if self._open is None or self._pid != os.getpid() or self._open.written > self.rotate_at:
             fresh = self._pid != os.getpid()
             name = f"{os.getpid()}-{secrets.token_hex(8)}{SUFFIX}"
             path = self.folder / name

@@ -41,6 +41,11 @@ def _place(user_id: UUID) -> str:
     return f"deleted_users:{user_id}"
 
 
+def purge_date() -> datetime:
+    """Until when a user who is deleted now can be restored."""
+    return clock.now() + timedelta(days=settings.current().deleted_retention_days)
+
+
 @needs(Capability.USER_DELETE)
 def delete_user(actor: Actor, user_id: UUID, *, typed_name: str) -> DeletedUser:
     """Seal the personal data, end sessions, revoke keys for good, keep the names reserved. Wants a reason
@@ -65,7 +70,7 @@ def delete_user(actor: Actor, user_id: UUID, *, typed_name: str) -> DeletedUser:
         deleted_at=clock.now(),
         deleted_by=actor.name[:80],
         reason=actor.reason,
-        purge_after=clock.now() + timedelta(days=settings.current().deleted_retention_days),
+        purge_after=purge_date(),
         sealed=crypto.seal(kept, place=_place(user.id)),
     )
     db.session.add(deleted)

@@ -56,6 +56,15 @@ def sign_in(actor: Actor, typed_name: str, password: str, *, device: str = "") -
     return Entered(secret, account)
 
 
+@open_to_all("whoever registered in this very request; the account is the one that `register` answered")
+def enter_registered(actor: Actor, account: Account, *, device: str = "") -> Entered:
+    """Begin the first session of a fresh account, without asking for the password that was just typed."""
+    secret = begin_session(account, address=actor.address, device=device)
+    own = actor_of(account, address=actor.address, request_id=actor.request_id)
+    record(own, events.SIGNED_IN, target_of(account), {"method": "registration"})
+    return Entered(secret, account)
+
+
 def _refusal(actor: Actor, words: str, why: str, account: Account | None, counters: tuple[str, ...]) -> Invalid:
     # What was typed as the name may be a password typed in the wrong box, so it is not written down.
     target = target_of(account) if account else Target("account")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, Integer, String, text
+from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.database import Model
@@ -49,7 +49,7 @@ class UsageDay(Model):
 
     user_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
     day: Mapped[date] = mapped_column(primary_key=True)
-    used: Mapped[int] = mapped_column(default=0)
+    used: Mapped[int] = mapped_column(BigInteger, default=0)
     closed_at: Mapped[datetime | None]
 
 
@@ -62,8 +62,8 @@ class UsageDetail(Model):
     day: Mapped[date] = mapped_column(primary_key=True)
     key_id: Mapped[UUID] = mapped_column(primary_key=True)
     model: Mapped[str] = mapped_column(String(80), primary_key=True)
-    used: Mapped[int] = mapped_column(default=0)
-    credits: Mapped[int] = mapped_column(default=0)
+    used: Mapped[int] = mapped_column(BigInteger, default=0)
+    credits: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
 class UsageMonth(Model):
@@ -73,7 +73,7 @@ class UsageMonth(Model):
 
     user_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
     month: Mapped[date] = mapped_column(primary_key=True)
-    used: Mapped[int] = mapped_column(default=0)
+    used: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
 class CreditBalance(Model):
@@ -86,9 +86,9 @@ class CreditBalance(Model):
     )
 
     user_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
-    plan_credits: Mapped[int] = mapped_column(default=0)
+    plan_credits: Mapped[int] = mapped_column(BigInteger, default=0)
     plan_month: Mapped[date | None]
-    own_credits: Mapped[int] = mapped_column(default=0)
+    own_credits: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
 class CreditEntry(Model):
@@ -100,8 +100,8 @@ class CreditEntry(Model):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     user_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
     kind: Mapped[str] = mapped_column(String(10))
-    amount: Mapped[int] = mapped_column(Integer)
-    balance: Mapped[int] = mapped_column(Integer)
+    amount: Mapped[int] = mapped_column(BigInteger)
+    balance: Mapped[int] = mapped_column(BigInteger)
     reason: Mapped[str] = mapped_column(String(500), default="")
     actor_kind: Mapped[str] = mapped_column(String(20))
     actor_name: Mapped[str] = mapped_column(String(80))

@@ -108,8 +108,8 @@ def spend(actor: Actor, budget: Budget, cost: Cost, *, key_id: UUID = NO_KEY, mo
 def standing_of(budget: Budget) -> Standing:
     """How the user stands now, without spending."""
     now = clock.now()
-    with database.hot_connection() as connection:
-        used, credits = _read(_runner(connection, budget.user_id, usage_day(budget.time_zone, now)))
+    run = _runner(database.raw_connection(), budget.user_id, usage_day(budget.time_zone, now))
+    used, credits = _read(run)
     return _standing(budget, now, used, credits)
 
 

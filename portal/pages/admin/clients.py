@@ -11,6 +11,7 @@ from wtforms import SelectMultipleField, StringField
 from wtforms.validators import InputRequired, Length
 
 from portal.clients.service import create_client, disable_client, list_clients
+from portal.core import settings
 from portal.core.access import SCOPES, Capability
 from portal.core.text import gettext
 from portal.core.text import lazy_gettext as words
@@ -44,7 +45,10 @@ def new() -> ResponseReturnValue:
         with told_beside(form) as attempt:
             client, token = create_client(actor(), name=form.name.data, scopes=form.scopes.data or [])
         if attempt.done:
-            return render_template("admin/clients/made.html", client=client, token=token), 201
+            page = render_template(
+                "admin/clients/made.html", client=client, token=token, site_url=settings.current().site_url
+            )
+            return page, 201
     return render_template("admin/clients/new.html", form=form), 422 if form.is_submitted() else 200
 
 

@@ -20,7 +20,7 @@ from portal.core.ids import parse_id
 from portal.core.text import gettext
 from portal.core.text import lazy_gettext as words
 from portal.pages.public.register import zone_choices
-from portal.privacy.deletion import delete_user
+from portal.privacy.deletion import delete_user, purge_date
 from portal.signin.registration import NewPerson, invite_again, invite_user
 from portal.signin.reset import start_reset
 from portal.support.record import MaskedRecord, open_record
@@ -151,6 +151,7 @@ def _record_page(user_id: UUID, status: int = 200, **forms: Any) -> ResponseRetu
         record=seen,
         ledger=ledger(who, user_id),
         entries=entries_about(who, user_id),
+        purge_after=purge_date(),
         may={capability.name: who.may(capability) for capability in Capability},
         **given,
     )

@@ -13,8 +13,8 @@ from portal.core import settings
 from portal.core.errors import NotFound
 from portal.core.text import gettext
 from portal.core.text import lazy_gettext as words
+from portal.signin.entry import enter_registered
 from portal.signin.registration import NewPerson, register
-from portal.signin.sessions import begin_session
 from portal.web.forms import told_beside
 from portal.web.identity import HOMES, actor, enter_session, viewer
 
@@ -53,8 +53,8 @@ def index() -> ResponseReturnValue:
         if attempt.done and user is None:
             return render_template("public/register/check_mail.html", email=form.email.data)
         if attempt.done and user is not None:
-            device = request.headers.get("User-Agent", "")
-            enter_session(begin_session(user, address=request.remote_addr, device=device))
+            entered = enter_registered(actor(), user, device=request.headers.get("User-Agent", ""))
+            enter_session(entered.secret)
             flash(gettext("Welcome! Make an API key to begin."), "green")
             return redirect(HOMES[user.kind])
     page = render_template("public/register/index.html", form=form, least=now.password_min_length)

@@ -1,0 +1,55 @@
+"""Rows waiting to be stored, and storing them: one short transaction a batch, for a server may run beside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from sqlalchemy import insert
+
+from portal.accounts.models import Account, User
+from portal.audit.models import AuditEntry
+from portal.core.database import db, transaction
+from portal.keys.models import ApiKey
+from portal.usage.models import CreditBalance, CreditEntry, UsageDay, UsageDetail, UsageMonth
+
+if TYPE_CHECKING:
+    from sqlalchemy import Table
+
+    from portal.core.database import Base
+
+# What is pointed at comes before what points at it.
+ORDER: tuple[type[Base], ...] = (
+    Account,
+    User,
+    ApiKey,
+    CreditBalance,
+    CreditEntry,
+    UsageDay,
+    UsageDetail,
+    UsageMonth,
+    AuditEntry,
+)
+
+
+class Rows:
+    """Rows by table. All rows of one table must name the same columns."""
+
+    def __init__(self) -> None:
+        self.by_table: dict[type[Base], list[dict[str, Any]]] = {}
+
+    def add(self, table: type[Base], /, **columns: Any) -> dict[str, Any]:
+        """Keep a row for later; it may still be changed until it is stored."""
+        self.by_table.setdefault(table, []).append(columns)
+        return columns
+
+    def store(self) -> None:
+        """Insert everything in one transaction. Raises IntegrityError, and then nothing is stored."""
+        with transaction():
+            for table in ORDER:
+                insert_rows(table, self.by_table.get(table, []))
+
+
+def insert_rows(table: type[Base], rows: list[dict[str, Any]]) -> None:
+    """Insert rows with one statement around the ORM, in the transaction at hand."""
+    if rows:
+        db.session.execute(insert(cast("Table", table.__table__)), rows)

@@ -1,0 +1,80 @@
+"""Where commits happen: in the frame, and for the statements that spend; nowhere else."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from tests.structure.source import FLOORS, Module, portal_modules, string_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+COMMITS = {
+    "portal.core.database": {"db.session.commit"},  # transaction()
+    "portal.web.frame": {"db.session.commit"},  # after the view
+    "portal.usage.spending": {"connection.commit"},  # the hot statements, on their raw connection
+}
+# Who opens a frame with transaction(), below what starts programs: outside a request, or beside its own change.
+# No verb stands here.
+FRAMES = {
+    "portal.web.frame": "the trace that outlives a rollback",
+    "portal.jobs.runner": "a job and its lock",
+    "portal.jobs.table": "a job",
+    "portal.messages.flush": "one chunk and its position",
+    "portal.mail.outbox": "one mail of the sender's round",
+    "portal.usage.reset": "one batch of days",
+}
+
+
+def stray_commits(modules: Iterable[Module]) -> list[str]:
+    """Each commit, called or spelt in SQL, outside its three places."""
+    faults = []
+    for module in modules:
+        for node in ast.walk(module.tree):
+            spelt = (string_of(node) or "").strip().rstrip(";").upper()
+            if spelt in {"COMMIT", "END TRANSACTION", "RELEASE"}:
+                faults.append(f"{module.name}: {spelt}")
+            if isinstance(node, ast.Attribute) and node.attr in {"commit", "autocommit"}:
+                written = ast.unparse(node)
+                if written not in COMMITS.get(module.name, set()):
+                    faults.append(f"{module.name}:{node.lineno} {written}")
+    return faults
+
+
+def stray_frames(modules: Iterable[Module]) -> list[str]:
+    """Each module that opens a transaction of its own and is not known for it; each that is and does not."""
+    opening = {
+        module.name
+        for module in modules
+        if FLOORS.get(module.folder, 0) <= FLOORS["pages"]
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Call) and module.dotted(node.func) == "portal.core.database.transaction"
+    }
+    return sorted(opening ^ FRAMES.keys())
+
+
+def test_commits_happen_in_three_places() -> None:
+    assert stray_commits(portal_modules()) == []
+    missing = [name for name, calls in COMMITS.items() for call in calls if call not in text_of(name)]
+    assert missing == [], "a place is in the table and commits no more"
+
+
+def text_of(name: str) -> str:
+    """The text of a module of ours."""
+    return next(module.text for module in portal_modules() if module.name == name)
+
+
+def test_a_stray_commit_is_reported_however_it_is_made() -> None:
+    for way in ("db.session.commit()", "connection.commit()", 'session.execute(text("COMMIT"))', "done = raw.commit"):
+        assert len(stray_commits([Module("portal.keys.service", way)])) == 1, way
+    assert len(stray_commits([Module("portal.usage.spending", "db.session.commit()")])) == 1
+
+
+def test_frames_are_opened_by_whom_we_know() -> None:
+    assert stray_frames(portal_modules()) == []
+
+
+def test_a_verb_that_opens_its_own_frame_is_reported() -> None:
+    text = "from portal.core.database import transaction\ndef f(actor):\n    with transaction():\n        pass\n"
+    assert "portal.keys.service" in stray_frames([*portal_modules(), Module("portal.keys.service", text)])

@@ -1,0 +1,225 @@
+"""Every verb says who may, and every verb that changes something says so in the audit log."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tests.structure.source import Module, portal_modules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+GUARDS = {"portal.core.access.needs", "portal.core.access.open_to_all"}
+RECORD = "portal.audit.record.record"
+SESSION_CHANGES = {"add", "add_all", "delete", "merge", "bulk_save_objects", "bulk_insert_mappings"}
+STATEMENTS = re.compile(r"sqlalchemy(\.dialects\.\w+)?\.(insert|update|delete)$")
+
+# Public, first parameter `actor`, and not for a door to call: what each is instead.
+NOT_VERBS = {
+    "portal.core.access.outranks": "a question about ranks, asked by verbs",
+    RECORD: "how verbs write their entry",
+    "portal.accounts.lifecycle.checked_level": "a rule that verbs apply to what was typed",
+    "portal.accounts.lifecycle.checked_permissions": "a rule that verbs apply to what was typed",
+    "portal.usage.spending.spend": "the hot statement behind verify, which checked who asks",
+}
+# Verbs that write rows and no audit entry, and why that is right.
+UNRECORDED = {
+    "portal.insight.figures.dashboard": "counts afresh what can always be counted again; nobody's record changes",
+}
+
+
+@dataclass(frozen=True)
+class House:
+    """The functions of all modules by dotted name."""
+
+    modules: dict[str, Module]
+
+    @classmethod
+    def of(cls, modules: Iterable[Module]) -> House:
+        """The house of these modules."""
+        return cls({module.name: module for module in modules})
+
+    def function(self, name: str) -> tuple[Module, ast.FunctionDef] | None:
+        """The module and tree of a function of ours."""
+        owner, _, last = name.rpartition(".")
+        module = self.modules.get(owner)
+        return (module, module.functions[last]) if module and last in module.functions else None
+
+    def reached(self, name: str, stop: Callable[[str], bool]) -> Iterator[tuple[Module, ast.FunctionDef]]:
+        """The function and every one of ours that it calls, however deep, but none for which `stop` holds."""
+        waiting, seen = [name], {name}
+        while waiting:
+            found = self.function(waiting.pop())
+            if found is None:
+                continue
+            yield found
+            module, function = found
+            called = {module.dotted(node.func) for node in inside(function) if isinstance(node, ast.Call)}
+            fresh = {one for one in called - seen if not stop(one)}
+            seen |= fresh
+            waiting += fresh
+
+    def is_verb(self, name: str) -> bool:
+        """Whether the function wears a guard."""
+        found = self.function(name)
+        return found is not None and wears_guard(*found)
+
+
+def inside(function: ast.FunctionDef) -> Iterator[ast.AST]:
+    """Everything in the body of a function, its decorators left out."""
+    for statement in function.body:
+        yield from ast.walk(statement)
+
+
+def wears_guard(module: Module, function: ast.FunctionDef) -> bool:
+    """Whether the function wears @needs(…) or @open_to_all(…)."""
+    return any(isinstance(one, ast.Call) and module.dotted(one.func) in GUARDS for one in function.decorator_list)
+
+
+def takes_actor(function: ast.FunctionDef) -> bool:
+    """Whether the first parameter is `actor`."""
+    given = [*function.args.posonlyargs, *function.args.args]
+    return bool(given) and given[0].arg == "actor"
+
+
+def changes(module: Module, function: ast.FunctionDef) -> bool:
+    """Whether the function itself adds, changes or deletes rows."""
+    for node in inside(function):
+        if isinstance(node, ast.Call):
+            name = module.dotted(node.func)
+            if name == "setattr" or (".session." in name and name.rpartition(".")[2] in SESSION_CHANGES):
+                return True
+        if isinstance(node, ast.Name) and STATEMENTS.match(module.dotted(node)):
+            return True
+        if isinstance(node, ast.Constant) and re.match(r"\s*(INSERT INTO|UPDATE \w+ SET|DELETE FROM) ", str(node.value)):
+            return True
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and ast.unparse(node.value) != "self":
+            return True
+    return False
+
+
+def bare_verbs(modules: Iterable[Module]) -> list[str]:
+    """Each public function of a feature that takes an actor and does not say who may; each guard on something else."""
+    faults = []
+    for module in modules:
+        if not module.is_feature:
+            continue
+        for name, function in module.functions.items():
+            wears = wears_guard(module, function)
+            if wears and not takes_actor(function):
+                faults.append(f"{module.name}.{name} wears a guard and takes no actor")
+            if name.startswith("_") or wears or not takes_actor(function):
+                continue
+            if f"{module.name}.{name}" not in NOT_VERBS:
+                faults.append(f"{module.name}.{name} says not who may")
+    return faults
+
+
+def silent_verbs(modules: Iterable[Module]) -> list[str]:
+    """Each verb that changes something, itself or through what is no verb, and writes no audit entry."""
+    house = House.of(modules)
+    faults = []
+    for module in house.modules.values():
+        for name in module.functions:
+            verb = f"{module.name}.{name}"
+            if not house.is_verb(verb) or verb in UNRECORDED:
+                continue
+            parts = list(house.reached(verb, lambda one: one == RECORD or house.is_verb(one)))
+            records = any(
+                isinstance(node, ast.Call) and owner.dotted(node.func) == RECORD
+                for owner, part in parts
+                for node in inside(part)
+            )
+            if not records and any(changes(owner, part) for owner, part in parts):
+                faults.append(f"{verb} changes something and records nothing")
+    return faults
+
+
+def changes_past_verbs(modules: Iterable[Module]) -> list[str]:
+    """Each call from a page or route to something that changes rows and is no verb: nobody asked who may."""
+    house = House.of(modules)
+    faults = []
+    for module in house.modules.values():
+        if module.folder not in {"pages", "api"}:
+            continue
+        for node in ast.walk(module.tree):
+            name = module.dotted(node.func) if isinstance(node, ast.Call) else ""
+            found = house.function(name)
+            if found is None or not found[0].is_feature or house.is_verb(name):
+                continue
+            if any(changes(*part) for part in house.reached(name, house.is_verb)):
+                faults.append(f"{module.name} calls {name}")
+    return faults
+
+
+HEAD = """
+from portal.audit.record import record
+from portal.core.access import needs
+from portal.core.database import db
+from sqlalchemy import update
+"""
+
+
+def planted(text: str) -> list[Module]:
+    """A feature of this text."""
+    return [Module("portal.keys.planted", HEAD + text)]
+
+
+def test_every_verb_says_who_may() -> None:
+    assert bare_verbs(portal_modules()) == []
+
+
+def test_a_bare_verb_is_reported() -> None:
+    bad = "def drop_key(actor, key_id): ...\n"
+    assert bare_verbs(planted(bad)) == ["portal.keys.planted.drop_key says not who may"]
+    assert bare_verbs(planted(f"@needs(1)\n{bad}")) == []
+    assert bare_verbs([Module("portal.keys.planted", f"@needs(1)\n{bad}")]) != [], "a guard of another origin"
+
+
+def test_a_guard_without_an_actor_is_reported() -> None:
+    assert bare_verbs(planted("@needs(1)\ndef drop_key(key_id): ...\n")) != []
+
+
+def test_the_exceptions_are_still_there() -> None:
+    house = House.of(portal_modules())
+    gone = [name for name in [*NOT_VERBS, *UNRECORDED] if house.function(name) is None]
+    assert gone == []
+    assert [name for name in UNRECORDED if not house.is_verb(name)] == []
+
+
+def test_every_change_leaves_an_entry() -> None:
+    assert silent_verbs(portal_modules()) == []
+
+
+def test_a_silent_change_is_reported_however_it_is_made() -> None:
+    ways = (
+        "db.session.add(key)",
+        "db.session.delete(key)",
+        "key.name = 'x'",
+        "setattr(key, 'name', 'x')",
+        "db.session.execute(update(key))",
+        "db.session.execute('DELETE FROM api_keys ')",
+        "_change(key)",
+    )
+    helper = "\ndef _change(key):\n    key.name = 'x'\n"
+    for way in ways:
+        bad = planted(f"@needs(1)\ndef change_key(actor, key):\n    {way}\n{helper}")
+        assert silent_verbs(bad) == ["portal.keys.planted.change_key changes something and records nothing"], way
+
+
+def test_a_recorded_change_is_fine_also_through_a_helper() -> None:
+    verb = "@needs(1)\ndef change_key(actor, key):\n    key.name = 'x'\n    _note(actor)\n"
+    assert silent_verbs(planted(verb + "def _note(actor):\n    record(actor, 1)\n")) == []
+
+
+def test_doors_change_things_through_verbs_only() -> None:
+    assert changes_past_verbs(portal_modules()) == []
+
+
+def test_a_door_that_goes_past_the_verbs_is_reported() -> None:
+    feature = planted("def drop_key(key):\n    db.session.delete(key)\n")
+    page = Module("portal.pages.account.keys", "from portal.keys.planted import drop_key\ndrop_key(1)\n")
+    assert changes_past_verbs([*feature, page]) == ["portal.pages.account.keys calls portal.keys.planted.drop_key"]
