@@ -28,6 +28,7 @@ from portal.keys.service import build_key
 from portal.web.frame import Doorward
 from tests.people import make_account
 from tests.postgres import PostgresServer
+from tests.servers import Server, running_server
 from tests.visitor import Visitor
 
 DATABASES = ("sqlite", "postgresql")
@@ -114,6 +115,15 @@ def app(settings: Settings) -> Iterator[Doorward]:
         db.session.remove()
         db.engine.dispose()
     clock.shift(timedelta(0))
+
+
+@pytest.fixture
+def served(app: Doorward, settings: Settings, request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A real `doorward serve` on the data of the test, beside the application inside it; with two workers by
+    `@pytest.mark.parametrize("served", [2], indirect=True)`."""
+    given = {"DATABASE_URL": settings.database_url, "DATA_DIR": str(settings.data_dir), "DURABILITY": "process"}
+    with running_server(given, workers=getattr(request, "param", 1)) as server:
+        yield server
 
 
 @pytest.fixture

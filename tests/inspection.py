@@ -46,7 +46,7 @@ def _heading_faults(tree: Element) -> list[str]:
         faults.append(f"title {titles[:1]} is not 'what · SITE_NAME'")
     if len(list(tree.iter("main"))) != 1:
         faults.append("not exactly one main")
-    if not (tree.get("lang") or tree.find(".").get("lang")):  # type: ignore[union-attr]
+    if not (tree.get("lang") or tree.find(".").get("lang")):  # type: ignore[union-attr]  # a tree has a root
         faults.append("no lang")
     return faults
 

@@ -45,7 +45,7 @@ def sign_in(page: Page, base: str, who: dict[str, Any]) -> None:
 def take(browser: Browser, base: str, people: dict[str, dict[str, Any]]) -> None:
     """All pictures."""
     for name, who, place, theme, window in SHOTS:
-        context = browser.new_context(viewport=window, color_scheme=theme)  # type: ignore[arg-type]
+        context = browser.new_context(viewport=window, color_scheme=theme)  # type: ignore[arg-type]  # its stubs want a TypedDict
         page = context.new_page()
         if who:
             sign_in(page, base, people[who])

@@ -69,7 +69,7 @@ def matching(search: str) -> Any:
 
 def _narrowed(wanted: UserFilter) -> Select[Account]:
     query = select(Account).where(Account.kind == Kind.USER.value)
-    if wanted.state and wanted.state in set(State):
+    if wanted.state in set(State) - {State.DELETED}:
         query = query.where(Account.state == wanted.state)
     else:
         query = query.where(Account.state != State.DELETED.value)
@@ -103,7 +103,7 @@ def find_users(actor: Actor, search: str, *, most: int = 20) -> list[Account]:
     masked field must find nothing.
     """
     wanted = search.strip()
-    if not wanted:
+    if not wanted or "\0" in wanted:  # PostgreSQL takes no NUL, and no name holds one
         return []
     if "@" in wanted:
         try:
@@ -160,6 +160,8 @@ def own_account(actor: Actor) -> Account:
 def account_named(typed: str) -> Account | None:
     """The account with this username or e-mail, of any kind and state but deleted."""
     wanted = folded(typed.strip())
+    if "\0" in wanted:  # PostgreSQL takes no NUL, and no name holds one
+        return None
     condition: Any = Account.username_canonical == wanted
     if "@" in wanted:
         try:

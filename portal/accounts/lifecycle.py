@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from portal.accounts import names
 from portal.accounts.models import Account, Admin, Kind, StaffMember, State, User
@@ -41,8 +41,11 @@ def _changeable(actor: Actor, account: Account) -> None:
         raise Forbidden(gettext("You cannot act on an account of this rank."))
 
 
-def _managed(actor: Actor, account: Account) -> None:
-    """Users are managed with user.write, staff with staff.manage, admins with admin.manage."""
+def check_managed(actor: Actor, account: Account) -> None:
+    """Users are managed with user.write, staff with staff.manage, admins with admin.manage.
+
+    Raises Forbidden, NotFound.
+    """
     wanted = {
         Kind.USER.value: Capability.USER_WRITE,
         Kind.STAFF.value: Capability.STAFF_MANAGE,
@@ -59,7 +62,7 @@ def editable_user(actor: Actor, user_id: UUID) -> User:
     user = db.session.get(User, user_id)
     if user is None:
         raise NotFound
-    _managed(actor, user)
+    check_managed(actor, user)
     return user
 
 
@@ -98,6 +101,7 @@ def edit_user(
         setattr(user, name, wanted[name])
     if user.email_canonical != canonical:
         user.email_canonical, user.email_verified_at = canonical, None
+        raise_epoch(user)  # a link mailed to the address of before must not open the account
     names.refresh_search_text(user)
     record(actor, events.ACCOUNT_EDITED, target_of(user), {"changed": changed})
     return user
@@ -126,7 +130,7 @@ def edit_profile(actor: Actor, *, display_name: str, time_zone: str) -> Account:
 def suspend(actor: Actor, account_id: UUID) -> Account:
     """Stop an account from doing anything: its sessions, tokens and keys are dead from now. Wants a reason."""
     account = _found(account_id)
-    _managed(actor, account)
+    check_managed(actor, account)
     if not actor.reason:
         raise Invalid({"reason": gettext("Say why.")})
     if account.state != State.ACTIVE:
@@ -142,7 +146,7 @@ def suspend(actor: Actor, account_id: UUID) -> Account:
 def reactivate(actor: Actor, account_id: UUID) -> Account:
     """Let a suspended account in again. Sessions and tokens of before stay dead; keys work again."""
     account = _found(account_id)
-    _managed(actor, account)
+    check_managed(actor, account)
     if account.state != State.SUSPENDED:
         raise Conflict(gettext("Only a suspended account can be reactivated."))
     account.state = State.ACTIVE.value
@@ -156,7 +160,7 @@ def change_level(actor: Actor, staff_id: UUID, level: int) -> StaffMember:
     member = db.session.get(StaffMember, staff_id)
     if member is None:
         raise NotFound
-    _managed(actor, member)
+    check_managed(actor, member)
     checked_level(actor, level)
     if member.level != level:
         record(actor, events.STAFF_CHANGED, target_of(member), {"from": member.level, "to": level})
@@ -170,7 +174,7 @@ def change_permissions(actor: Actor, admin_id: UUID, permissions: list[str]) -> 
     admin = db.session.get(Admin, admin_id)
     if admin is None:
         raise NotFound
-    _managed(actor, admin)
+    check_managed(actor, admin)
     wanted = checked_permissions(actor, permissions)
     if set(wanted) == set(admin.permissions):
         return admin
@@ -204,11 +208,12 @@ def checked_permissions(actor: Actor, permissions: list[str]) -> list[str]:
 def _keep_a_full_admin(account: Account) -> None:
     """Refuse to take away the last full admin. Raises Conflict.
 
-    The other full admins are locked, so that two who remove each other at the same moment take turns.
+    All admins are written as they are first, so that two who remove each other at the same moment take turns: a
+    SELECT … FOR UPDATE would open no transaction here and hold nothing.
     """
     if not isinstance(account, Admin) or not account.is_full:
         return
-    db.session.execute(select(Admin.account_id).order_by(Admin.account_id).with_for_update())
+    db.session.execute(update(Admin).values(permissions=Admin.permissions).execution_options(synchronize_session=False))
     others = db.session.scalars(
         select(Admin)
         .where(Admin.state == State.ACTIVE.value, Admin.id != account.id)

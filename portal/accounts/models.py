@@ -97,7 +97,7 @@ class User(Account):
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
     daily_limit_override: Mapped[int | None] = mapped_column(default=None)
 
-    __mapper_args__ = {"polymorphic_identity": Kind.USER.value}  # noqa: RUF012
+    __mapper_args__ = {"polymorphic_identity": Kind.USER.value}  # noqa: RUF012  # SQLAlchemy reads it from the class
 
     @property
     def capabilities(self) -> frozenset[access.Capability]:
@@ -112,7 +112,7 @@ class Admin(Account):
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
     permissions: Mapped[list[str]]
 
-    __mapper_args__ = {"polymorphic_identity": Kind.ADMIN.value}  # noqa: RUF012
+    __mapper_args__ = {"polymorphic_identity": Kind.ADMIN.value}  # noqa: RUF012  # SQLAlchemy reads it from the class
 
     @property
     def rank(self) -> int:
@@ -137,7 +137,7 @@ class StaffMember(Account):
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
     level: Mapped[int]
 
-    __mapper_args__ = {"polymorphic_identity": Kind.STAFF.value}  # noqa: RUF012
+    __mapper_args__ = {"polymorphic_identity": Kind.STAFF.value}  # noqa: RUF012  # SQLAlchemy reads it from the class
 
     @property
     def rank(self) -> int:

@@ -6,10 +6,15 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from portal.core.errors import Invalid
+from portal.core.text import gettext
+
 if TYPE_CHECKING:
     from uuid import UUID
 
     from portal.core.access import Capability
+
+MOST_REASON = 500
 
 
 class ActorKind(StrEnum):
@@ -48,8 +53,11 @@ class Actor:
         return capability in self.capabilities
 
     def because(self, reason: str) -> Actor:
-        """The same actor, giving a reason."""
-        return replace(self, reason=reason)
+        """The same actor, giving a reason. Raises Invalid for one that the record cannot keep."""
+        said = reason.strip()
+        if len(said) > MOST_REASON or "\0" in said:
+            raise Invalid({"reason": gettext("At most %(most)s characters.", most=MOST_REASON)})
+        return replace(self, reason=said)
 
 
 def nobody(address: str | None = None, request_id: str | None = None) -> Actor:

@@ -16,7 +16,7 @@ from portal.core.ids import new_id
 from portal.demo.rows import insert_rows
 from portal.demo.talk import MODELS, draw_talk
 from portal.demo.usage import instant_in
-from portal.messages.flush import TITLE
+from portal.messages.flush import title_of
 from portal.messages.models import Conversation, MessageContent, MessageLog, MessageModel, ModelDay
 from portal.messages.shape import plain_text, read_record
 
@@ -39,9 +39,7 @@ class _Batch:
     counted: dict[tuple[date, str], list[int]] = field(default_factory=dict)
 
 
-def make_conversations(
-    talkers: list[Talker], client_id: UUID, *, logs: int, number: int, now: datetime
-) -> None:
+def make_conversations(talkers: list[Talker], client_id: UUID, *, logs: int, number: int, now: datetime) -> None:
     """Make and store `logs` exchanges in conversations of these people, earlier ones talking more."""
     if not logs:
         return
@@ -100,7 +98,7 @@ def _add_talk(
             "timestamp": at.isoformat(timespec="milliseconds"),
         }
         record = read_record(raw)
-        title = title or " ".join(plain_text(record.messages).split())[:TITLE]
+        title = title or title_of(record.messages)
         started = record.at if turn == 0 else started
         at = record.at
         batch.logs.append(

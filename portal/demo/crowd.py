@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from psycopg.errors import UniqueViolation
 from sqlalchemy.exc import IntegrityError
 
 from portal.accounts.models import Account, Kind, State, User
@@ -87,7 +88,7 @@ def make_crowd(recipe: Recipe, namer: Namer, users: int) -> Crowd:
             rows, batch = _draw_batch(recipe, namer, indexes, room=MOST_LISTED - len(crowd.listed))
             try:
                 rows.store()
-            except IntegrityError:  # somebody took one of the names between looking and storing
+            except (IntegrityError, UniqueViolation):  # somebody took one of the names between looking and storing
                 if tried == TRIES - 1:
                     raise
                 continue
@@ -99,8 +100,7 @@ def make_crowd(recipe: Recipe, namer: Namer, users: int) -> Crowd:
 def _draw_batch(recipe: Recipe, namer: Namer, indexes: range, *, room: int) -> tuple[Rows, Crowd]:
     chances = [draw_of(recipe.number, index) for index in indexes]
     people = [
-        draw_person(chance, recipe.now, active=index == 0)
-        for index, chance in zip(indexes, chances, strict=True)
+        draw_person(chance, recipe.now, active=index == 0) for index, chance in zip(indexes, chances, strict=True)
     ]
     names = namer.take([(person.stem, person.domain) for person in people])
     rows, crowd = Rows(), Crowd()
@@ -131,9 +131,7 @@ def _draw_user(
     since, zone, now = person.created_at, person.time_zone, recipe.now
     days: list[UsedDay] = []
     if uses:
-        days = draw_days(
-            chance, zone_name=zone, plan=plan.name, limit=limit, since=since, now=now, spare=spare
-        )
+        days = draw_days(chance, zone_name=zone, plan=plan.name, limit=limit, since=since, now=now, spare=spare)
     if days:
         seen = instant_in(zone, days[-1].day, 0.5 + 0.5 * chance.random(), now)
         account["last_seen_at"] = max(account["last_seen_at"], seen)
@@ -196,9 +194,7 @@ def _add_account(
     )
 
 
-def _add_key(
-    chance: Random, person: Person, user_id: UUID, last_used: datetime | None, rows: Rows
-) -> tuple[UUID, str]:
+def _add_key(chance: Random, person: Person, user_id: UUID, last_used: datetime | None, rows: Rows) -> tuple[UUID, str]:
     made = build_key(user_id, chance.choice(KEYS))
     rows.add(
         ApiKey,
@@ -251,9 +247,7 @@ def _add_use(
         rows.add(UsageDay, user_id=user_id, day=day.day, used=day.used, closed_at=day.closed_at)
         for model, used in day.by_model.items():
             credits = spent.get((day.day, model), 0)
-            rows.add(
-                UsageDetail, user_id=user_id, day=day.day, key_id=key_id, model=model, used=used, credits=credits
-            )
+            rows.add(UsageDetail, user_id=user_id, day=day.day, key_id=key_id, model=model, used=used, credits=credits)
     for month, used in fold_months(days).items():
         rows.add(UsageMonth, user_id=user_id, month=month, used=used)
 

@@ -98,7 +98,7 @@ CULTURES: tuple[Culture, ...] = (
     _culture(
         "Elif Emre Zeynep Mehmet Ayşe Kerem Defne Burak Selin Ozan Gül Cem Esra Tolga Şebnem Deniz",
         # The dotless letter belongs there.
-        "Yılmaz Kaya Demir Çelik Şahin Aydın Öztürk Arslan Doğan Koç Kurt Aksoy Polat Erdem",  # noqa: RUF001
+        "Yılmaz Kaya Demir Çelik Şahin Aydın Öztürk Arslan Doğan Koç Kurt Aksoy Polat Erdem",  # noqa: RUF001  # Turkish letters
         "Europe/Istanbul",
     ),
     _culture(

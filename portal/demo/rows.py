@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from psycopg import sql
+from psycopg.types.json import Json
 from sqlalchemy import insert
 
 from portal.accounts.models import Account, User
 from portal.audit.models import AuditEntry
-from portal.core.database import db, transaction
+from portal.core import database
+from portal.core.database import db, dialect_name, transaction
 from portal.keys.models import ApiKey
 from portal.usage.models import CreditBalance, CreditEntry, UsageDay, UsageDetail, UsageMonth
 
@@ -43,13 +46,36 @@ class Rows:
         return columns
 
     def store(self) -> None:
-        """Insert everything in one transaction. Raises IntegrityError, and then nothing is stored."""
+        """Insert everything in one transaction. Raises IntegrityError or UniqueViolation, and then
+        nothing is stored."""
         with transaction():
             for table in ORDER:
                 insert_rows(table, self.by_table.get(table, []))
 
 
 def insert_rows(table: type[Base], rows: list[dict[str, Any]]) -> None:
-    """Insert rows with one statement around the ORM, in the transaction at hand."""
-    if rows:
+    """Insert rows around the ORM, in the transaction at hand. Every column without a server default must be named."""
+    if not rows:
+        return
+    if dialect_name() == "postgresql":
+        _copy(str(table.__tablename__), rows)
+    else:
         db.session.execute(insert(cast("Table", table.__table__)), rows)
+
+
+def _copy(table: str, rows: list[dict[str, Any]]) -> None:
+    """COPY, which PostgreSQL takes several times faster than one INSERT after another."""
+    connection = cast("Any", db.session.connection().connection.dbapi_connection)
+    if not database.in_raw_transaction(connection):
+        database.begin(connection)
+    names = list(rows[0])
+    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
+        sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, names))
+    )
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row([_adapted(row[name]) for name in names])
+
+
+def _adapted(value: Any) -> Any:
+    return Json(value) if isinstance(value, dict | list) else value

@@ -11,7 +11,7 @@ MODELS = ("m-1", "m-1-mini", "m-2", "m-2-large")
 MODEL_SHARES = (0.30, 0.42, 0.20, 0.08)
 # Milliseconds for a token, roughly, and before the first one.
 PACE = {"m-1": (14.0, 320), "m-1-mini": (6.0, 140), "m-2": (19.0, 420), "m-2-large": (31.0, 700)}
-GREETINGS = ("", "", "", "", "Hello! ", "Hi, ", "Quick question. ", "Good morning. ", "Hey, ")
+GREETINGS = ("", "", "", "", "Hello! ", "Hi! ", "Quick question. ", "Good morning. ", "Hello again. ")
 THANKS = (
     ("Thank you, that helps a lot.", "Gladly. Come back when the next question turns up."),
     ("Great, that is all I needed.", "Good to hear. Good luck with it!"),
@@ -19,14 +19,57 @@ THANKS = (
     ("Thanks! I will try it tonight.", "Do, and tell me how it went; we can adjust it then."),
 )
 CITIES = (
-    "Lagos", "Leeds", "Denver", "Bremen", "Lyon", "Valencia", "Bogota", "Recife", "Turin", "Bergen",
-    "Tampere", "Gdansk", "Brno", "Lviv", "Patras", "Izmir", "Alexandria", "Haifa", "Shiraz", "Pune",
-    "Lahore", "Chengdu", "Osaka", "Busan", "Hanoi", "Bandung", "Cebu", "Mombasa", "Durban", "Accra",
+    "Lagos",
+    "Leeds",
+    "Denver",
+    "Bremen",
+    "Lyon",
+    "Valencia",
+    "Bogota",
+    "Recife",
+    "Turin",
+    "Bergen",
+    "Tampere",
+    "Gdansk",
+    "Brno",
+    "Lviv",
+    "Patras",
+    "Izmir",
+    "Alexandria",
+    "Haifa",
+    "Shiraz",
+    "Pune",
+    "Lahore",
+    "Chengdu",
+    "Osaka",
+    "Busan",
+    "Hanoi",
+    "Bandung",
+    "Cebu",
+    "Mombasa",
+    "Durban",
+    "Accra",
     "Wellington",
 )
 FRIENDS = (
-    "Amina", "Ben", "Clara", "Dmitri", "Esther", "Farid", "Grace", "Hiro", "Ines", "Jamal", "Kirsten",
-    "Leo", "Mina", "Noor", "Otto", "Petra", "Rosa", "Sam",
+    "Amina",
+    "Ben",
+    "Clara",
+    "Dmitri",
+    "Esther",
+    "Farid",
+    "Grace",
+    "Hiro",
+    "Ines",
+    "Jamal",
+    "Kirsten",
+    "Leo",
+    "Mina",
+    "Noor",
+    "Otto",
+    "Petra",
+    "Rosa",
+    "Sam",
 )
 MONTHS = ("March", "April", "May", "June", "September", "October")
 

@@ -18,7 +18,8 @@ DAYS = 60
 # How likely somebody comes, and how much they use, on Monday to Sunday.
 RHYTHM = (1.15, 1.2, 1.2, 1.15, 1.0, 0.45, 0.5)
 SIZE = {"free": 1.0, "plus": 4.0, "studio": 12.0, "team": 18.0}
-AT_LIMIT = 0.02
+# Share of the users of a small limit who have used it up today; larger ones would stand out of every chart.
+AT_LIMIT, SMALL = 0.012, 100
 CLOSES_AFTER = timedelta(seconds=150)
 
 
@@ -65,7 +66,7 @@ def draw_days(
     eager = chance.uniform(0.12, 0.6)
     level = math.exp(chance.uniform(0.7, 3.9)) * SIZE.get(plan, 1.0)
     favourites = chance.choices(MODELS, MODEL_SHARES, k=2)
-    full = chance.random() < AT_LIMIT and not spare
+    full = chance.random() < AT_LIMIT and not spare and limit is not None and limit <= SMALL
     days = []
     # Every day takes the same number of draws, used or not, so that the numbers hang on the seed alone.
     for back in range(DAYS - 1, -1, -1):
@@ -74,7 +75,7 @@ def draw_days(
         rhythm = RHYTHM[day.weekday()]
         used = 0
         if comes < eager * rhythm:
-            used = math.ceil(level * rhythm * (0.4 + 1.2 * much))
+            used = math.ceil(level * (1 + rhythm) / 2 * (0.4 + 1.2 * much))
         if back == 0:
             used = _used_so_far(used, limit, _passed(zone_name, today, now), full=full, spare=spare)
         if limit is not None:
@@ -91,7 +92,7 @@ def _passed(zone_name: str, today: date, now: datetime) -> float:
 
 
 def _used_so_far(used: int, limit: int | None, passed: float, *, full: bool, spare: bool) -> int:
-    if full and limit is not None:
+    if full and limit:
         return limit
     used = round(used * passed)
     return min(used, limit // 2) if spare and limit is not None else used

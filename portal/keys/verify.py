@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -22,14 +22,16 @@ if TYPE_CHECKING:
 
 FIND_KEY = """
 SELECT k.id, k.scopes, k.networks, k.expires_at, k.revoked_at, a.id, a.username, a.state, a.time_zone,
-       p.name, COALESCE(u.daily_limit_override, p.daily_limit), p.prices
+       p.name, COALESCE(u.daily_limit_override, p.daily_limit), p.prices, k.last_used_at
 FROM api_keys k
 JOIN accounts a ON a.id = k.user_id
 JOIN users u ON u.account_id = a.id
 JOIN plans p ON p.id = a.plan_id
 WHERE k.digest = :digest
 """
-FIND_KEY_POSTGRES = for_postgres(FIND_KEY)
+NOTE_USE = "UPDATE api_keys SET last_used_at = :at WHERE id = :id"
+FIND_KEY_POSTGRES, NOTE_USE_POSTGRES = for_postgres(FIND_KEY), for_postgres(NOTE_USE)
+USE_EVERY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class KnownKey:
     plan: str
     daily_limit: int | None
     prices: dict[str, int]
+    last_used_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,8 @@ def verify(actor: Actor, question: Question) -> Answer:
         key_id=key.id,
         model=question.model,
     )
+    if outcome.refused is None:
+        note_use(key)
     return Answer(outcome.refused or "VALID", outcome.decision_id, key, outcome.standing)
 
 
@@ -122,7 +127,18 @@ def _known(row: Any) -> KnownKey:
         plan=row[9],
         daily_limit=row[10],
         prices=plain(row[11]) or {},
+        last_used_at=database.instant_of_raw(row[12]),
     )
+
+
+def note_use(key: KnownKey) -> None:
+    """Write down that the key is in use, at most once a minute, so that a busy key costs no second write."""
+    now = clock.now()
+    if key.last_used_at is not None and now - key.last_used_at < USE_EVERY:
+        return
+    statement = NOTE_USE if current_settings.current().sqlite else NOTE_USE_POSTGRES
+    values = {"at": database.raw_instant(now), "id": database.raw_id(key.id)}
+    database.raw_connection().execute(statement, values)
 
 
 def refusal_of(key: KnownKey, question: Question) -> str | None:

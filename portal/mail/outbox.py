@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import smtplib
 from datetime import timedelta
 from email.message import EmailMessage
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from sqlalchemy import select, update
 from portal.core import clock, crypto, settings
 from portal.core.database import db, transaction
 from portal.core.ids import new_id
+from portal.core.text import BadName, canonical_email
 from portal.mail.models import OutboxMail
 from portal.mail.rendering import render
 from portal.mail.transport import transport_of
@@ -50,12 +50,21 @@ def mail_is_due() -> bool:
     return db.session.scalar(due) is not None
 
 
+def deliverable(address: str) -> str:
+    """The address with its domain in ASCII, which every server takes; what is no address stays as it is."""
+    local, at, _ = address.rpartition("@")
+    try:
+        return f"{local}{at}{canonical_email(address).rpartition('@')[2]}"
+    except BadName:
+        return address
+
+
 def _message(mail: OutboxMail) -> EmailMessage:
     opened = crypto.unseal(mail.sealed or "", place=f"outbox:{mail.id}")
     subject, text, html = render(mail.template, opened["values"], mail.language)
     message = EmailMessage()
     message["From"] = settings.current().mail_from
-    message["To"] = opened["to"]
+    message["To"] = deliverable(opened["to"])
     message["Subject"] = subject
     message["Message-ID"] = f"<{mail.id}@{settings.current().mail_from.rpartition('@')[2]}>"
     message.set_content(text)
@@ -94,7 +103,7 @@ def send_waiting(*, most: int = 100) -> tuple[int, int]:
             break
         try:
             transport.send(_message(mail))
-        except (OSError, smtplib.SMTPException, crypto.BadSeal) as error:
+        except Exception as error:  # whatever is wrong with one mail must not hold up the others
             failed += 1
             with transaction():
                 mail.last_error = type(error).__name__

@@ -278,7 +278,7 @@ def _conversation_ids(records: list[dict[str, Any]]) -> dict[tuple[str, str, str
                 "user_id": UUID(record["user_id"]),
                 "client_id": UUID(record["client_id"]),
                 "source_id": record["conversation"],
-                "title": " ".join(plain_text(record["messages"]).split())[:TITLE],
+                "title": title_of(record["messages"]),
                 "started_at": at,
                 "last_at": at,
                 "exchanges": 0,
@@ -300,6 +300,12 @@ def _conversation_ids(records: list[dict[str, Any]]) -> dict[tuple[str, str, str
         ).returning(Conversation.id, Conversation.user_id, Conversation.client_id, Conversation.source_id)
     )
     return {(str(row.user_id), str(row.client_id), row.source_id): row.id for row in result}
+
+
+def title_of(messages: list[dict[str, Any]]) -> str:
+    """A conversation is called by the first words of the person, not by the instructions before them."""
+    asked = [message for message in messages if message.get("role") == "user"] or messages
+    return " ".join(plain_text(asked[:1]).split())[:TITLE]
 
 
 def _count_models(records: list[dict[str, Any]]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import IntegrityError
 
 from portal.accounts import names
-from portal.accounts.lifecycle import admins_exist, checked_level, checked_permissions, target_of
+from portal.accounts.lifecycle import admins_exist, check_managed, checked_level, checked_permissions, target_of
 from portal.accounts.links import Purpose, look_at_link, make_link, spend_link
 from portal.accounts.models import Account, Admin, Kind, StaffMember, State, User
 from portal.audit import events
@@ -183,8 +183,7 @@ def invite_again(actor: Actor, account_id: UUID) -> Invitation:
     account = db.session.get(Account, account_id)
     if account is None or account.state != State.INVITED:
         raise NotFound
-    if not access.outranks(actor, account.rank):
-        raise Forbidden
+    check_managed(actor, account)
     return _send_invitation(actor, account)
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from portal.accounts.directory import account_named
-from portal.accounts.lifecycle import raise_epoch, target_of
+from portal.accounts.lifecycle import check_managed, raise_epoch, target_of
 from portal.accounts.links import Purpose, look_at_link, make_link, spend_link
 from portal.accounts.models import Account, State
 from portal.audit import events
 from portal.audit.record import record
-from portal.core import settings
-from portal.core.access import Capability, needs, open_to_all, outranks
+from portal.core import clock, settings
+from portal.core.access import Capability, needs, open_to_all
 from portal.core.database import db
-from portal.core.errors import Conflict, Forbidden, NotFound
+from portal.core.errors import Conflict, NotFound
 from portal.core.text import gettext
 from portal.mail.outbox import write_mail
 from portal.mail.rendering import site_link
@@ -38,7 +38,7 @@ def ask_for_reset(actor: Actor, typed_name: str) -> None:
         record(actor, events.PASSWORD_RESET_STARTED, target_of(account))
 
 
-@needs(Capability.USER_WRITE)
+@needs(Capability.USER_WRITE, Capability.STAFF_MANAGE, Capability.ADMIN_MANAGE)
 def start_reset(actor: Actor, account_id: UUID) -> str | None:
     """Mail a reset link to someone of lower rank; answers the link only where no mail leaves.
 
@@ -47,8 +47,7 @@ def start_reset(actor: Actor, account_id: UUID) -> str | None:
     account = db.session.get(Account, account_id)
     if account is None or account.state == State.DELETED:
         raise NotFound
-    if not outranks(actor, account.rank):
-        raise Forbidden
+    check_managed(actor, account)
     if account.state != State.ACTIVE:
         raise Conflict(gettext("Only an active account can reset its password."))
     link = _mail_link(account)
@@ -79,6 +78,8 @@ def reset_password(actor: Actor, token: str, password: str) -> Account:
     hashed = passwords.hash_password(password)
     spend_link(token, Purpose.RESET)
     account.password_hash = hashed
+    # Whoever opened the mailed link holds the address.
+    account.email_verified_at = account.email_verified_at or clock.now()
     raise_epoch(account)
     throttle.forget_failures(throttle.counter_of("name", account.username), throttle.counter_of("name", account.email))
     own = actor_of(account, address=actor.address, request_id=actor.request_id, credential="link")

@@ -84,7 +84,7 @@ def spend(actor: Actor, budget: Budget, cost: Cost, *, key_id: UUID = NO_KEY, mo
             return Spent("DAILY_LIMIT_REACHED", _standing(budget, now, used, credits), decision_id)
         refused = None
         with _writing(connection):
-            taken = _spend_day(run, budget, cost)
+            taken = _spend_day(run, day, budget, cost)
             if taken is None:
                 refused = "DAILY_LIMIT_REACHED"
             elif cost.credits and not _spend_credits(run, actor, cost, decision_id, now):
@@ -137,13 +137,18 @@ def _runner(connection: Any, user_id: UUID, day: date) -> Any:
     return run
 
 
-def _spend_day(run: Any, budget: Budget, cost: Cost) -> int | None:
+def _spend_day(run: Any, day: date, budget: Budget, cost: Cost) -> int | None:
     """The day's counter after spending, or None when the limit forbids it."""
     if not cost.conversations:
         return 0
     most = -1 if budget.daily_limit is None else budget.daily_limit
     row = run("SPEND_DAY", units=cost.conversations, most=most)
-    return None if row is None else int(row[0])
+    if row is None:
+        return None
+    used, closed = row
+    if closed:
+        run("FOLD_LATE", month=database.raw_day(day.replace(day=1)), units=cost.conversations)
+    return int(used)
 
 
 def _spend_credits(run: Any, actor: Actor, cost: Cost, decision_id: UUID, now: datetime) -> bool:

@@ -11,7 +11,12 @@ SPEND_DAY = """
 INSERT INTO usage_days (user_id, day, used) VALUES (:user_id, :day, :units)
 ON CONFLICT (user_id, day) DO UPDATE SET used = usage_days.used + :units
 WHERE :most < 0 OR usage_days.used + :units <= :most
-RETURNING used
+RETURNING used, closed_at IS NOT NULL
+"""
+# A user who moved west may spend on a day that is closed and folded already: its month gets the rest.
+FOLD_LATE = """
+INSERT INTO usage_months (user_id, month, used) VALUES (:user_id, :month, :units)
+ON CONFLICT (user_id, month) DO UPDATE SET used = usage_months.used + :units
 """
 READ_DAY = "SELECT used FROM usage_days WHERE user_id = :user_id AND day = :day"
 NOTE_DETAIL = """

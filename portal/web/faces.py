@@ -37,7 +37,7 @@ def ago(instant: datetime | None) -> str:
     seconds = (instant - clock.now()).total_seconds()
     if -5 < seconds <= 0:
         return gettext("just now")
-    return format_timedelta(round(seconds), add_direction=True, locale="en", threshold=1.2)
+    return format_timedelta(round(seconds), add_direction=True, locale="en", threshold=1)
 
 
 def exact(instant: datetime) -> str:

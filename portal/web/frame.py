@@ -15,10 +15,14 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException
 
+from portal.audit import events
+from portal.audit.record import record
 from portal.core import errors
+from portal.core.actor import ActorKind
 from portal.core.database import db, transaction
 from portal.core.text import gettext
 from portal.web import faces, problems
+from portal.web.identity import actor
 
 if TYPE_CHECKING:
     from portal.core.errors import PortalError
@@ -64,15 +68,23 @@ def answer_error(error: PortalError) -> Response:
 
 def keep_trace(error: PortalError) -> None:
     """Write what must outlive the rollback of a refusal, in a transaction of its own."""
-    if not error.trace:
+    writes = (*error.trace, note_refusal) if isinstance(error, errors.Forbidden) else error.trace
+    if not writes:
         return
     try:
         with transaction():
-            for write in error.trace:
+            for write in writes:
                 write()
     except SQLAlchemyError:
         # The refusal stands whether or not its trace could be kept; the log has it.
         log.exception("trace.lost", code=error.code)
+
+
+def note_refusal() -> None:
+    """Leave an entry of somebody known who wanted what they may not have. Of strangers the log tells."""
+    who = actor()
+    if who.kind is not ActorKind.NOBODY:
+        record(who, events.ACCESS_REFUSED, facts={"what": str(request.endpoint)}, result="refused")
 
 
 def register_errors(app: Flask) -> None:

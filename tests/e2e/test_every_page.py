@@ -79,7 +79,7 @@ def sign_in(page: Page, base: str, who: dict[str, Any]) -> None:
 
 
 def inspect(browser: Browser, base: str, who: dict[str, Any] | None, listed: list[str]) -> None:
-    context = browser.new_context(viewport=WIDE)  # type: ignore[arg-type]
+    context = browser.new_context(viewport=WIDE)  # type: ignore[arg-type]  # its stubs want a TypedDict
     watched = Watched(context.new_page())
     page = watched.page
     if who:
@@ -91,10 +91,10 @@ def inspect(browser: Browser, base: str, who: dict[str, Any] | None, listed: lis
             page.goto(base + place, wait_until="load")
             faults += [f"{place} {theme}: {found}" for found in watched.axe_findings()]
             faults += [f"{place} {theme}: {line}" for line in watched.complaints()]
-        page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+        page.set_viewport_size(PHONE)  # type: ignore[arg-type]  # its stubs want a TypedDict
         if watched.scrolls_sideways():
             faults.append(f"{place}: scrolls sideways on a phone")
-        page.set_viewport_size(WIDE)  # type: ignore[arg-type]
+        page.set_viewport_size(WIDE)  # type: ignore[arg-type]  # its stubs want a TypedDict
     context.close()
     assert not faults, "\n".join(faults)
 

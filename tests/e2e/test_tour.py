@@ -27,7 +27,7 @@ BLOCKS = re.findall(r"```sh\n(.*?)```", TOUR, flags=re.S)
 
 def test_the_tour(browser: Browser, tmp_path: Path) -> None:
     with running_server({}) as server:
-        page = Watched(browser.new_page(viewport=WIDE))  # type: ignore[arg-type]
+        page = Watched(browser.new_page(viewport=WIDE))  # type: ignore[arg-type]  # its stubs want a TypedDict
         key = register_and_make_key(page, server.url)
         shell = Shell(server, key, tmp_path)
         made, verify, push, read = BLOCKS

@@ -138,7 +138,7 @@ def test_a_key_bound_to_networks_is_refused_elsewhere(ask: Ask, key_of: Callable
     key = key_of(make_account("alice"))
     change_key(key, networks=["203.0.113.0/24", "2001:db8::/32"])
     inside = ["203.0.113.7", "2001:db8::1", "::ffff:203.0.113.7"]
-    outside = ["198.51.100.1", "2001:db9::1", "::ffff:198.51.100.1", "203.0.113.7/24", "203.0.113", "nonsense", "", None]
+    outside = ["198.51.100.1", "2001:db9::1", "::ffff:198.51.100.1", "203.0.113.7/24", "203.0.113", "nonsense", ""]
     assert {address: ask(key, ip=address)["code"] for address in inside} == dict.fromkeys(inside, "VALID")
     assert {address: ask(key, ip=address)["code"] for address in outside} == dict.fromkeys(outside, "IP_NOT_ALLOWED")
     assert ask(key)["code"] == "IP_NOT_ALLOWED"

@@ -1,4 +1,4 @@
-"""The source as trees: the modules of a folder, ones planted as text, what they import and which functions they hold."""
+"""The source as trees: the modules of a folder or planted as text, what they import, which functions they hold."""
 
 from __future__ import annotations
 

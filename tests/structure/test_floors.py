@@ -28,9 +28,10 @@ def floor_faults(modules: Iterable[Module]) -> list[str]:
             top = found.target.partition(".")[0]
             if found.target.startswith(".") or top in NOT_FOR_PORTAL:
                 faults.append(f"{module.name}:{found.line} imports {found.target}")
-            elif top == "portal" and (there := folder_of(found.target)) != module.folder:
-                if FLOORS.get(there, 99) >= here:
-                    faults.append(f"{module.name}:{found.line} on {here} imports {found.target} on {FLOORS.get(there)}")
+                continue
+            there = folder_of(found.target) if top == "portal" else module.folder
+            if there != module.folder and FLOORS.get(there, 99) >= here:
+                faults.append(f"{module.name}:{found.line} on {here} imports {found.target} on {FLOORS.get(there)}")
     return faults
 
 
@@ -94,7 +95,10 @@ def test_a_folder_without_a_floor_is_reported() -> None:
 
 
 def test_portal_imports_nothing_of_tests_and_tools() -> None:
-    bad = [Module("portal.core.ids", "from tests.people import PASSWORD\n"), Module("portal.cli", "import tools.lock\n")]
+    bad = [
+        Module("portal.core.ids", "from tests.people import PASSWORD\n"),
+        Module("portal.cli", "import tools.lock\n"),
+    ]
     assert len(floor_faults(bad)) == 2
 
 

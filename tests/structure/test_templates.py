@@ -81,7 +81,8 @@ class Reader(HTMLParser):
         if tag == "style" or (tag == "script" and not given.get("src")):
             self.fault(f"inline {tag}")
         if tag == "form":
-            self.form = f"form to {given.get('action')} has no token" if (given.get("method") or "").lower() == "post" else None
+            posts = (given.get("method") or "").lower() == "post"
+            self.form = f"form to {given.get('action')} has no token" if posts else None
         for name, value in attrs:
             if name == "style" or name.startswith(("on", "hx-on", "data-hx-on")):
                 self.fault(f"attribute {name}")
@@ -118,7 +119,7 @@ def has_words(text: str) -> bool:
 
 
 def literal_words(node: nodes.Node) -> Iterator[str]:
-    """Strings that look like words for people and go through no translator: what macros are called with, what is set."""
+    """Strings that look like words for people and go through no translator: given to macros, set, or shown."""
     for child in node.iter_child_nodes():
         if isinstance(child, nodes.Call) and isinstance(child.node, nodes.Name) and child.node.name in TRANSLATORS:
             continue

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.structure.source import Module, portal_modules
+from tests.structure.source import Module, portal_modules, string_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -16,11 +16,13 @@ GUARDS = {"portal.core.access.needs", "portal.core.access.open_to_all"}
 RECORD = "portal.audit.record.record"
 SESSION_CHANGES = {"add", "add_all", "delete", "merge", "bulk_save_objects", "bulk_insert_mappings"}
 STATEMENTS = re.compile(r"sqlalchemy(\.dialects\.\w+)?\.(insert|update|delete)$")
+SQL_CHANGES = re.compile(r"\s*(INSERT INTO|UPDATE \w+ SET|DELETE FROM) ")
 
 # Public, first parameter `actor`, and not for a door to call: what each is instead.
 NOT_VERBS = {
     "portal.core.access.outranks": "a question about ranks, asked by verbs",
     RECORD: "how verbs write their entry",
+    "portal.accounts.lifecycle.check_managed": "a rule that verbs apply to the account they act on",
     "portal.accounts.lifecycle.checked_level": "a rule that verbs apply to what was typed",
     "portal.accounts.lifecycle.checked_permissions": "a rule that verbs apply to what was typed",
     "portal.usage.spending.spend": "the hot statement behind verify, which checked who asks",
@@ -94,7 +96,7 @@ def changes(module: Module, function: ast.FunctionDef) -> bool:
                 return True
         if isinstance(node, ast.Name) and STATEMENTS.match(module.dotted(node)):
             return True
-        if isinstance(node, ast.Constant) and re.match(r"\s*(INSERT INTO|UPDATE \w+ SET|DELETE FROM) ", str(node.value)):
+        if SQL_CHANGES.match(string_of(node) or ""):
             return True
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and ast.unparse(node.value) != "self":
             return True

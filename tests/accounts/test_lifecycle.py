@@ -1,0 +1,306 @@
+"""Who may do what to whom, and what it leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from portal.accounts.lifecycle import (
+    change_level,
+    change_permissions,
+    edit_profile,
+    edit_user,
+    reactivate,
+    suspend,
+)
+from portal.accounts.links import Purpose, look_at_link, make_link
+from portal.accounts.models import Account, Admin, StaffMember, State, User
+from portal.audit.models import AuditEntry
+from portal.core import access, clock
+from portal.core.database import db, transaction
+from portal.core.errors import Conflict, Forbidden, Invalid, NotFound, PortalError
+from portal.core.ids import new_id
+from portal.signin.reset import start_reset
+from portal.web.frame import Doorward
+from tests.people import actor_named, make_account
+from tests.races import race
+
+# Who may suspend whom: rank and the permission for that kind, both.
+ACTORS = {
+    "alice": None,
+    "tara": None,
+    "max": [],
+    "usermin": ["users.write"],
+    "staffmin": ["staff.manage"],
+    "adminmin": ["admins.manage"],
+    "ada": sorted(access.PERMISSIONS),
+}
+TARGETS = ("bob", "theo", "lowmin", "fulla")
+MAY_SUSPEND = {
+    "alice": "",
+    "tara": "",
+    "max": "",
+    "usermin": "bob",
+    "staffmin": "theo",
+    "adminmin": "",
+    "ada": "bob theo lowmin fulla",
+}
+
+
+def everybody() -> dict[str, Account]:
+    people = {name: make_account(name) for name in ("alice", "tara", "max", "ada", "bob", "theo")}
+    for name in ("usermin", "staffmin", "adminmin"):
+        people[name] = make_account(name, permissions=ACTORS[name])
+    people["lowmin"] = make_account("lowmin", permissions=["plans.write"])
+    people["fulla"] = make_account("fulla", permissions=sorted(access.PERMISSIONS))
+    return people
+
+
+def state_of(account: Account) -> str:
+    db.session.expire_all()
+    return db.session.get_one(Account, account.id).state
+
+
+@pytest.mark.parametrize("name", ACTORS)
+def test_rank_and_permission_decide_who_suspends_whom(app: Doorward, name: str) -> None:
+    people = everybody()
+    for target in TARGETS:
+        try:
+            with transaction():
+                suspend(actor_named(name).because("spam"), people[target].id)
+        except Forbidden:
+            pass
+        suspended = state_of(people[target]) == State.SUSPENDED
+        assert suspended is (target in MAY_SUSPEND[name].split()), target
+
+
+@pytest.mark.parametrize("name", ACTORS)
+def test_rank_and_permission_decide_who_starts_whose_reset(app: Doorward, name: str) -> None:
+    people = everybody()
+    for target in TARGETS:
+        try:
+            with transaction():
+                link = start_reset(actor_named(name), people[target].id)
+        except Forbidden:
+            link = None
+        assert bool(link) is (target in MAY_SUSPEND[name].split()), target
+
+
+def test_nobody_acts_on_themself(app: Doorward) -> None:
+    everybody()
+    ada = actor_named("ada")
+    assert ada.id is not None
+    with pytest.raises(Forbidden, match="own account"):
+        suspend(ada.because("tired"), ada.id)
+    with pytest.raises(Forbidden, match="own account"):
+        change_permissions(ada, ada.id, [])
+
+
+def test_suspending_wants_a_reason_and_an_active_account(app: Doorward) -> None:
+    people = everybody()
+    ada = actor_named("ada")
+    with pytest.raises(Invalid) as told:
+        suspend(ada, people["bob"].id)
+    assert list(told.value.fields) == ["reason"]
+    with transaction():
+        suspend(ada.because("spam"), people["bob"].id)
+    with pytest.raises(Conflict):
+        suspend(ada.because("spam"), people["bob"].id)
+    with pytest.raises(NotFound):
+        suspend(ada.because("spam"), new_id())
+
+
+def test_suspending_and_reactivating_raise_the_epoch_once_and_leave_a_record(app: Doorward) -> None:
+    people = everybody()
+    ada, bob = actor_named("ada"), people["bob"]
+    before = bob.epoch
+    with transaction():
+        suspend(ada.because("spam"), bob.id)
+    with transaction():
+        reactivate(ada, bob.id)
+    assert state_of(bob) == State.ACTIVE
+    assert db.session.get_one(Account, bob.id).epoch == before + 1
+    entries = db.session.scalars(select(AuditEntry).order_by(AuditEntry.at)).all()
+    assert [(one.event, one.reason) for one in entries] == [
+        ("account.suspended", "spam"),
+        ("account.reactivated", None),
+    ]
+    with pytest.raises(Conflict):
+        reactivate(ada, bob.id)
+
+
+def test_a_level_is_one_of_three_and_felt_at_once(app: Doorward) -> None:
+    theo = everybody()["theo"]
+    with transaction():
+        change_level(actor_named("staffmin"), theo.id, 3)
+    assert actor_named("theo").capabilities == access.of_level(3)
+    for level in (0, 4, -1):
+        with pytest.raises(Invalid):
+            change_level(actor_named("staffmin"), theo.id, level)
+    for name in ("alice", "tara", "usermin", "adminmin"):
+        with pytest.raises(Forbidden):
+            change_level(actor_named(name), theo.id, 1)
+    assert db.session.get_one(StaffMember, theo.id).level == 3
+
+
+def test_nobody_grants_what_they_lack(app: Doorward) -> None:
+    people = everybody()
+    boss = make_account("boss", permissions=sorted(set(access.PERMISSIONS) - {"logs.content"}))
+    assert boss.rank == access.RANK_ADMIN
+    for wanted in (["logs.content"], ["plans.write", "logs.content"]):
+        with pytest.raises(Forbidden):
+            change_permissions(actor_named("boss"), people["lowmin"].id, wanted)
+        with pytest.raises(Forbidden):
+            change_permissions(actor_named("adminmin"), people["lowmin"].id, wanted)
+    with pytest.raises(Invalid):
+        change_permissions(actor_named("ada"), people["lowmin"].id, ["root"])
+    with transaction():
+        change_permissions(actor_named("ada"), people["lowmin"].id, ["logs.content"])
+    assert db.session.get_one(Admin, people["lowmin"].id).permissions == ["logs.content"]
+
+
+@pytest.mark.parametrize("act", ["demote", "suspend"])
+def test_the_last_full_admin_stays(app: Doorward, act: str) -> None:
+    people = everybody()
+
+    def remove(name: str) -> None:
+        with transaction():
+            if act == "demote":
+                change_permissions(access.operator_actor(), people[name].id, [])
+            else:
+                suspend(access.operator_actor().because("left"), people[name].id)
+
+    remove("fulla")
+    with pytest.raises(Conflict, match="last full admin"):
+        remove("ada")
+    db.session.expire_all()
+    assert db.session.get_one(Admin, people["ada"].id).is_full
+    assert state_of(people["ada"]) == State.ACTIVE
+
+
+def test_two_full_admins_who_remove_each_other_at_once_leave_one(app: Doorward) -> None:
+    people = everybody()
+    pairs = (("ada", "fulla"), ("fulla", "ada"))
+    actors = {name: actor_named(name) for name in ("ada", "fulla")}
+
+    def remove(number: int) -> str:
+        by, whom = pairs[number]
+        with app.app_context():
+            try:
+                with transaction():
+                    change_permissions(actors[by], people[whom].id, [])
+            except PortalError as error:
+                return error.code
+            return "done"
+
+    for _ in range(5):
+        assert sorted(race(2, remove)) == ["CONFLICT", "done"]
+        db.session.expire_all()
+        full = [name for name in actors if db.session.get_one(Admin, people[name].id).is_full]
+        assert len(full) == 1
+        with transaction():
+            for name in actors:
+                db.session.get_one(Admin, people[name].id).permissions = sorted(access.PERMISSIONS)
+
+
+def edit(bob: User, **wanted: object) -> User:
+    """Edit bob as ada, everything else left as it is."""
+    given = {
+        "version": bob.version,
+        "display_name": bob.display_name,
+        "email": bob.email,
+        "time_zone": bob.time_zone,
+        "daily_limit_override": bob.daily_limit_override,
+        **wanted,
+    }
+    with transaction():
+        return edit_user(actor_named("ada"), bob.id, **given)  # type: ignore[arg-type]  # by the test
+
+
+@pytest.fixture
+def bob(app: Doorward) -> User:
+    """Bob, whom Ada edits."""
+    make_account("ada")
+    made = make_account("bob")
+    assert isinstance(made, User)
+    return made
+
+
+def test_an_edit_changes_what_it_says_and_records_which(bob: User) -> None:
+    edit(bob, display_name="Robert", daily_limit_override=7)
+    kept = db.session.get_one(User, bob.id)
+    assert (kept.display_name, kept.daily_limit_override) == ("Robert", 7)
+    assert kept.search_text == "bob bob@example.org robert"
+    entry = db.session.scalars(select(AuditEntry)).one()
+    assert entry.facts == {"changed": ["daily_limit_override", "display_name"]}
+
+
+def test_an_edit_of_nothing_leaves_no_record(bob: User) -> None:
+    edit(bob)
+    assert db.session.scalars(select(AuditEntry)).all() == []
+
+
+def test_an_edit_of_an_older_version_is_refused(bob: User) -> None:
+    seen = bob.version
+    edit(bob, display_name="Robert")
+    with pytest.raises(Conflict, match="Someone else changed this record"):
+        edit(bob, version=seen, display_name="Bobby")
+    assert db.session.get_one(User, bob.id).display_name == "Robert"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "field"),
+    [
+        ({"email": "ada@example.org"}, "email"),
+        ({"email": "nonsense"}, "email"),
+        ({"time_zone": "Mars/Olympus"}, "time_zone"),
+        ({"display_name": "a\u202eb"}, "display_name"),
+        ({"daily_limit_override": -1}, "daily_limit_override"),
+        ({"daily_limit_override": 1_000_001}, "daily_limit_override"),
+    ],
+)
+def test_an_edit_that_is_wrong_changes_nothing(bob: User, wanted: dict[str, object], field: str) -> None:
+    with pytest.raises(Invalid) as told:
+        edit(bob, **wanted)
+    assert list(told.value.fields) == [field]
+    assert db.session.scalars(select(AuditEntry)).all() == []
+
+
+def test_another_address_is_unconfirmed_and_ends_sessions_and_mailed_links(bob: User) -> None:
+    with transaction():
+        token = make_link(Purpose.RESET, bob).removeprefix("/reset/")
+    epoch = bob.epoch
+    edit(bob, email="robert@example.org")
+    kept = db.session.get_one(User, bob.id)
+    assert kept.email_verified_at is None
+    assert kept.epoch == epoch + 1
+    with pytest.raises(NotFound):
+        look_at_link(token, Purpose.RESET)
+
+
+def test_the_same_address_written_otherwise_stays_confirmed(bob: User) -> None:
+    edit(bob, email="BOB@example.org")
+    kept = db.session.get_one(User, bob.id)
+    assert (kept.email, kept.email_verified_at is not None) == ("BOB@example.org", True)
+
+
+def test_the_own_profile_is_edited_by_every_kind(app: Doorward) -> None:
+    for name in ("alice", "tess", "max"):
+        make_account(name)
+        with transaction():
+            edit_profile(actor_named(name), display_name=f"{name} A.", time_zone="Asia/Kathmandu")
+        db.session.expire_all()
+        kept = db.session.get_one(Account, actor_named(name).id)
+        assert (kept.display_name, kept.time_zone) == (f"{name} A.", "Asia/Kathmandu")
+
+
+@pytest.mark.parametrize("verb", [suspend, reactivate, start_reset])
+def test_a_deleted_user_is_not_there(app: Doorward, verb: Callable[..., object]) -> None:
+    make_account("ada")
+    gone = make_account("gone", state=State.DELETED.value)
+    clock.shift(timedelta(minutes=1))
+    with pytest.raises(NotFound):
+        verb(actor_named("ada").because("x"), gone.id)

@@ -1,0 +1,62 @@
+"""What a mail says: subject, text and HTML, with nothing of a value read as markup."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jinja2 import UndefinedError
+
+from portal.core import settings
+from portal.core.settings import load
+from portal.mail.rendering import render, site_link
+
+LINK = "https://desk.example.org/x/token"
+LETTERS: dict[str, dict[str, Any]] = {
+    "already_registered": {"link": LINK},
+    "confirm": {"name": "Alice", "link": LINK},
+    "invitation": {"name": "Alice", "by": "ada", "link": LINK},
+    "notice": {"name": "Alice", "what": "Your password was changed."},
+    "reset": {"name": "Alice", "link": LINK},
+}
+
+
+@pytest.fixture(autouse=True)
+def running(tmp_path: Path) -> Any:
+    """The settings a mail reads."""
+    given = {"site_url": "https://desk.example.org", "site_name": "Front <Desk>"}
+    settings.enter(load({}, folder=tmp_path, data_dir=tmp_path, **given))
+    yield
+    settings.leave()
+
+
+@pytest.mark.parametrize("name", LETTERS)
+def test_each_letter_has_a_subject_and_tells_its_values_in_both_shapes(name: str) -> None:
+    subject, text, html = render(name, LETTERS[name], "en")
+    assert subject and "\n" not in subject and subject not in text.splitlines()[:1]
+    for value in LETTERS[name].values():
+        assert value in text
+        assert value in html
+    assert "https://desk.example.org" in text
+    assert "{{" not in text + html and "%(" not in subject + text + html
+
+
+@pytest.mark.parametrize("name", [name for name, values in LETTERS.items() if "name" in values])
+def test_a_name_is_never_markup(name: str) -> None:
+    wicked = "<img src=x onerror=alert(1)> {{ 7*7 }} %(site)s"
+    subject, text, html = render(name, {**LETTERS[name], "name": wicked}, "en")
+    assert "<img" not in html and "<Desk>" not in html
+    assert "&lt;img src=x" in html and "{{ 7*7 }} %(site)s" in html
+    assert wicked in text
+    assert "Front <Desk>" in subject
+
+
+@pytest.mark.parametrize("name", [name for name, values in LETTERS.items() if "link" in values])
+def test_a_letter_without_its_values_is_not_sent_half(name: str) -> None:
+    with pytest.raises(UndefinedError):
+        render(name, {}, "en")
+
+
+def test_a_link_begins_with_the_site() -> None:
+    assert site_link("/forgotten") == "https://desk.example.org/forgotten"

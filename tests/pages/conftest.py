@@ -1,0 +1,106 @@
+"""A furnished house: one of every object that the address of a page can name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+
+from portal.accounts.links import Purpose, make_link
+from portal.accounts.models import Account, StaffMember
+from portal.clients.models import ServiceClient
+from portal.core import clock
+from portal.core.access import operator_actor
+from portal.core.database import db, transaction
+from portal.core.ids import new_id
+from portal.jobs.runner import run_job
+from portal.keys.models import ApiKey
+from portal.messages.models import Conversation
+from portal.privacy.deletion import delete_user
+from portal.signin.models import SignInSession
+from portal.signin.sessions import begin_session
+from portal.usage.plans import default_plan
+from portal.web.frame import Doorward
+from tests.conftest import Machine
+from tests.people import make_account
+from tests.visitor import Visitor
+
+House = dict[str, UUID | str]
+
+
+@pytest.fixture
+def browser(app: Doorward) -> Callable[[str], Visitor]:
+    """One more browser in which somebody who is there already signs in; "nobody" does not."""
+
+    def enter(name: str) -> Visitor:
+        visitor = Visitor(app.test_client())
+        if name != "nobody":
+            assert visitor.sign_in(name).status == 200
+        return visitor
+
+    return enter
+
+
+@pytest.fixture
+def talk(machine: Callable[..., Machine]) -> Callable[..., None]:
+    """Let an exchange be logged, as a service does, and flushed: `talk("bob", "Where is my order?")`."""
+    pusher = machine("logs:write", name="pusher")
+
+    def say(username: str, prompt: str, response: str = "Of course.", **fields: object) -> None:
+        said = {"username": username, "model": "m-1", "prompt": prompt, "response": response, **fields}
+        assert pusher.post("/message-logs", said).status_code == 202
+        run = run_job("flush_message_logs", by_hand=True)
+        assert run is not None
+        assert run.outcome == "done", run.summary
+
+    return say
+
+
+def make_staff(name: str, *, state: str, level: int = 1) -> StaffMember:
+    """A staff member besides Tess, Theo and Tara."""
+    names = {"username": name, "username_canonical": name, "email": f"{name}@example.org"}
+    seen = {"created_at": clock.now(), "last_seen_at": clock.now()}
+    member = StaffMember(id=new_id(), **names, email_canonical=names["email"], state=state, level=level, **seen)
+    with transaction():
+        db.session.add(member)
+    return member
+
+
+def things_of(person: Account) -> House:
+    """A person's key, conversation and session."""
+    found: House = {}
+    for name, owner, thing in (
+        ("key", ApiKey.user_id, ApiKey.id),
+        ("conversation", Conversation.user_id, Conversation.id),
+        ("session", SignInSession.account_id, SignInSession.id),
+    ):
+        found[f"{person.username}'s {name}"] = db.session.scalars(select(thing).where(owner == person.id)).one()
+    return found
+
+
+@pytest.fixture
+def house(machine: Callable[..., Machine], key_of: Callable[..., str], talk: Callable[..., None]) -> House:
+    """The ids of everybody and everything: Alice and Bob with a key, a conversation and a session each; users and
+    staff in every state; a client, a plan, a job; links not yet used."""
+    people: dict[str, Account] = {
+        name: make_account(name) for name in ("alice", "bob", "dora", "tess", "theo", "tara", "max", "ada")
+    }
+    people |= {"sid": make_account("sid", state="suspended"), "ivy": make_account("ivy", state="invited")}
+    states = {"tim": "active", "tom": "suspended", "ted": "invited"}
+    people |= {name: make_staff(name, state=state) for name, state in states.items()}
+    machine(name="old gate")
+    things: House = {name: person.id for name, person in people.items()}
+    for name in ("alice", "bob"):
+        key_of(people[name])
+        talk(name, f"What does {name} want?")
+        with transaction():
+            begin_session(people[name], address="203.0.113.9", device="Firefox/140.0 Linux")
+        things |= things_of(people[name])
+    with transaction():
+        delete_user(operator_actor().because("asked for it"), people["dora"].id, typed_name="dora")
+        for purpose, name in ((Purpose.CONFIRM, "bob"), (Purpose.RESET, "bob"), (Purpose.INVITATION, "ivy")):
+            things[purpose.value] = make_link(purpose, people[name]).rpartition("/")[2]
+    client = db.session.scalars(select(ServiceClient.id).where(ServiceClient.name == "old gate")).one()
+    return things | {"client": client, "plan": default_plan().id, "job": "reset_daily_limits", "file": "icon.svg"}

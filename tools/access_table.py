@@ -1,0 +1,96 @@
+"""Print who may do what, as the code has it: `python tools/access_table.py > docs/access.md`.
+
+Capabilities and their holders come from portal/core/access.py; verbs and what they want from the guards they wear.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+import sys
+from importlib import import_module
+from types import FunctionType
+
+import portal
+from portal.core import access
+from portal.core.access import Capability
+
+HEAD = """\
+# Who may do what
+
+Made by `python tools/access_table.py > docs/access.md` from the code; a test compares the two.
+What is not listed is denied.
+"""
+CAPABILITIES = """
+## Capabilities
+
+Every capability is a named right. Users and support levels hold what is marked; an admin holds what the own permissions
+grant, and `every admin` without any; a service client holds what its scopes grant. Jobs and whoever runs `doorward` on
+the machine hold all of them.
+
+| capability | what its holder may do | users | level 1 | level 2 | level 3 | admins with | clients with |
+|---|---|---|---|---|---|---|---|
+"""
+VERBS = """
+## Verbs
+
+Every act is one function, a verb, which pages and API call alike. An actor needs one of the capabilities named.
+
+| verb | open to |
+|---|---|
+"""
+
+
+def mark(held: bool) -> str:
+    """A cell that says yes or nothing."""
+    return "yes" if held else ""
+
+
+def names(words: list[str]) -> str:
+    """A cell of code words."""
+    return ", ".join(f"`{word}`" for word in words)
+
+
+def capability_rows() -> list[str]:
+    """One line for each capability with its holders."""
+    rows = []
+    for capability in Capability:
+        permissions = [name for name, granted in access.PERMISSIONS.items() if capability in granted]
+        scopes = [name for name, granted in access.SCOPES.items() if capability in granted]
+        cells = [
+            f"`{capability}`",
+            capability.sentence,
+            mark(capability in access.USER),
+            *(mark(capability in access.of_level(level)) for level in (1, 2, 3)),
+            "every admin" if capability in access.ADMIN else names(permissions),
+            names(scopes),
+        ]
+        rows.append("| " + " | ".join(cells) + " |")
+    return rows
+
+
+def verbs() -> dict[str, tuple[Capability, ...] | str]:
+    """Every verb by its dotted name, with the capabilities it wants or why it is open."""
+    found = {}
+    for module in pkgutil.walk_packages(portal.__path__, "portal."):
+        for name, value in vars(import_module(module.name)).items():
+            wanted = getattr(value, "__access__", None) if isinstance(value, FunctionType) else None
+            if wanted is not None and value.__module__ == module.name:
+                found[f"{module.name.removeprefix('portal.')}.{name}"] = wanted
+    return dict(sorted(found.items()))
+
+
+def verb_rows() -> list[str]:
+    """One line for each verb."""
+    return [
+        f"| `{name}` | {f'everybody: {wanted}' if isinstance(wanted, str) else names([str(one) for one in wanted])} |"
+        for name, wanted in verbs().items()
+    ]
+
+
+def access_table() -> str:
+    """The whole page."""
+    return HEAD + CAPABILITIES + "\n".join(capability_rows()) + "\n" + VERBS + "\n".join(verb_rows()) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(access_table())
