@@ -107,7 +107,7 @@ def race_threads(gate: Machine, key_of: Callable[..., str], rounds: int) -> None
         user = make_account(f"user-{number}", daily_limit_override=10)
         key = key_of(user)
         ask(gate, key, {"conversations": 9})
-        codes = race(CLIENTS, lambda _, key=key: ask(gate, key, {"conversations": 1})["code"])  # type: ignore[misc]
+        codes = race(CLIENTS, lambda _, key=key: ask(gate, key, {"conversations": 1})["code"])  # type: ignore[misc]  # its default binds the key
         assert Counter(codes) == ONE_WINS
         assert used_by(user) == 10
 

@@ -81,7 +81,7 @@ def edit_user(
     user = editable_user(actor, user_id)
     if user.version != version:
         raise Conflict(
-            gettext("Someone else changed this record while you were editing it. Here is how it stands now.")
+            gettext("Someone else changed this record while you were editing it. Nothing was saved.")
         )
     shown, canonical = names.checked_email(email)
     if canonical != user.email_canonical and names.email_taken(canonical):

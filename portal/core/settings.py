@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 from dotenv import dotenv_values
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
+from portal.core.text import BadName, canonical_email
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -162,6 +164,14 @@ class Settings(BaseModel):
         for network in value:
             ipaddress.ip_network(network, strict=False)
         return value
+
+    @field_validator("email_domains")
+    @classmethod
+    def _domains(cls, value: list[str]) -> list[str]:
+        try:
+            return [canonical_email(f"anybody@{domain}").rpartition("@")[2] for domain in value]
+        except BadName:
+            raise ValueError("must be domains such as example.org") from None
 
     @field_validator("site_url", "terms_url", "privacy_url")
     @classmethod

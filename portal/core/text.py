@@ -31,8 +31,12 @@ def gettext(message: str, **values: object) -> str:
 
 def ngettext(one: str, many: str, num: int, **values: object) -> str:
     """The singular or plural of a message for `num`, which is itself offered as `%(num)s`."""
-    text = (_translations.get() or _NONE).ungettext(one, many, num)
-    return text % {"num": num, **values}
+    return plural_of(one, many, num) % {"num": num, **values}
+
+
+def plural_of(one: str, many: str, num: int) -> str:
+    """The same, unfilled: a template fills it in by itself."""
+    return str((_translations.get() or _NONE).ungettext(one, many, num))
 
 
 def lazy_gettext(message: str, **values: object) -> LazyProxy:

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from portal.core.database import db, dialect_name, transaction
 from portal.core.ids import new_id
-from portal.demo.rows import insert_rows
+from portal.demo.rows import insert_rows, note_growth
 from portal.demo.talk import MODELS, draw_talk
 from portal.demo.usage import instant_in
 from portal.messages.flush import title_of
@@ -45,7 +45,7 @@ def make_conversations(talkers: list[Talker], client_id: UUID, *, logs: int, num
         return
     chance = Random(f"talk {number}")  # noqa: S311  # made-up talk, no secrets
     models = _model_ids()
-    done = 0
+    done = batches = 0
     while done < logs:
         batch = _Batch()
         while done < logs and len(batch.logs) < BATCH:
@@ -54,6 +54,9 @@ def make_conversations(talkers: list[Talker], client_id: UUID, *, logs: int, num
             _add_talk(batch, talker, talk, _begin(chance, talker, talk, now), client_id, models, chance, done, now)
             done += len(talk.said)
         _store(batch)
+        batches += 1
+        note_growth(batches, MessageLog)
+    note_growth(1, Conversation, MessageLog, MessageContent)
 
 
 def _begin(chance: Random, talker: Talker, talk: Talk, now: datetime) -> datetime:

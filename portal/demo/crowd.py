@@ -17,7 +17,7 @@ from portal.audit.models import AuditEntry
 from portal.core.ids import new_id
 from portal.demo.ledger import draw_ledger
 from portal.demo.people import Person, draw_of, draw_person
-from portal.demo.rows import Rows
+from portal.demo.rows import ORDER, Rows, note_growth
 from portal.demo.usage import draw_days, fold_months, instant_in
 from portal.keys.models import ApiKey
 from portal.keys.service import build_key
@@ -94,6 +94,8 @@ def make_crowd(recipe: Recipe, namer: Namer, users: int) -> Crowd:
                 continue
             crowd.join(batch)
             break
+        note_growth(first // BATCH + 1, Account)
+    note_growth(1, *ORDER)
     return crowd
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from psycopg import sql
 from psycopg.types.json import Json
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 
 from portal.accounts.models import Account, User
 from portal.audit.models import AuditEntry
@@ -61,6 +61,17 @@ def insert_rows(table: type[Base], rows: list[dict[str, Any]]) -> None:
         _copy(str(table.__tablename__), rows)
     else:
         db.session.execute(insert(cast("Table", table.__table__)), rows)
+
+
+def note_growth(batches: int, *tables: type[Base]) -> None:
+    """Have PostgreSQL look at how large the tables are by now, after 1, 2, 4, 8 … batches.
+
+    It keeps the plans of statements it has seen, and one made while a table was empty reads the whole table.
+    """
+    if dialect_name() == "postgresql" and batches & (batches - 1) == 0:
+        with transaction():
+            for table in tables:
+                db.session.execute(text(f"ANALYZE {table.__tablename__}"))
 
 
 def _copy(table: str, rows: list[dict[str, Any]]) -> None:

@@ -105,8 +105,7 @@ def register(actor: Actor, person: NewPerson, password: str) -> User | None:
         raise Invalid({"email": gettext("Another account has this address.")})
     throttle.count_failure(counter)
     if email_taken:
-        write_mail(columns["email"], "already_registered", {"link": site_link("/forgotten")})
-        return None
+        return _tell_owner(columns["email"])
     user = User(
         id=new_id(),
         **columns,
@@ -116,7 +115,12 @@ def register(actor: Actor, person: NewPerson, password: str) -> User | None:
         created_at=clock.now(),
         last_seen_at=clock.now(),
     )
-    _add(user)
+    try:
+        _add(user)
+    except Invalid as error:
+        if confirm and set(error.fields) == {"email"}:  # somebody took it a moment ago: answered as if before
+            return _tell_owner(columns["email"])
+        raise
     own = actor_of(user, address=actor.address, request_id=actor.request_id, credential="none")
     record(own, events.ACCOUNT_REGISTERED, target_of(user), {"kind": "user", "plan": plan.name})
     if not confirm:
@@ -124,6 +128,11 @@ def register(actor: Actor, person: NewPerson, password: str) -> User | None:
     path = make_link(Purpose.CONFIRM, user)
     write_mail(columns["email"], "confirm", {"name": user.shown_name, "link": site_link(path)}, account_id=user.id)
     return None
+
+
+def _tell_owner(email: str) -> None:
+    """Tell the owner of an address, and nobody else, that somebody wanted to register with it."""
+    write_mail(email, "already_registered", {"link": site_link("/forgotten")})
 
 
 @open_to_all("whoever holds the mailed link")

@@ -145,8 +145,8 @@ def _spend_day(run: Any, day: date, budget: Budget, cost: Cost) -> int | None:
     row = run("SPEND_DAY", units=cost.conversations, most=most)
     if row is None:
         return None
-    used, closed = row
-    if closed:
+    used, closed_at = row
+    if closed_at is not None:
         run("FOLD_LATE", month=database.raw_day(day.replace(day=1)), units=cost.conversations)
     return int(used)
 

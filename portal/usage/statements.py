@@ -11,8 +11,9 @@ SPEND_DAY = """
 INSERT INTO usage_days (user_id, day, used) VALUES (:user_id, :day, :units)
 ON CONFLICT (user_id, day) DO UPDATE SET used = usage_days.used + :units
 WHERE :most < 0 OR usage_days.used + :units <= :most
-RETURNING used, closed_at IS NOT NULL
+RETURNING used, closed_at
 """
+# (The column itself: SQLite 3.40 answers `closed_at IS NOT NULL` with 1 for a row it has just inserted without one.)
 # A user who moved west may spend on a day that is closed and folded already: its month gets the rest.
 FOLD_LATE = """
 INSERT INTO usage_months (user_id, month, used) VALUES (:user_id, :month, :units)

@@ -16,7 +16,7 @@ from jinja2 import StrictUndefined
 
 from portal.core import clock, settings
 from portal.core.places import static_dir
-from portal.core.text import gettext, ngettext
+from portal.core.text import gettext, plural_of
 from portal.web.avatars import initials_of, palette_of
 from portal.web.identity import viewer
 from portal.web.lists import page_urls
@@ -86,7 +86,7 @@ def register_faces(app: Flask) -> None:
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.add_extension("jinja2.ext.i18n")
-    app.jinja_env.install_gettext_callables(gettext, ngettext, newstyle=True)  # type: ignore[attr-defined]  # added by the extension
+    app.jinja_env.install_gettext_callables(gettext, plural_of, newstyle=True)  # type: ignore[attr-defined]  # added by the extension
     app.jinja_env.filters |= {
         "ago": ago,
         "exact": exact,

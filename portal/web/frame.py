@@ -119,12 +119,12 @@ def register_errors(app: Flask) -> None:
         status = error.code or 500
         if status < 400:
             return error
-        response = answer_error(BY_STATUS.get(status, errors.PortalError)())
-        if status == 405:
-            response.status_code = 405
-            for name, value in error.get_headers():
-                if name == "Allow":
-                    response.headers[name] = value
+        told = BY_STATUS.get(status, errors.Malformed if status < 500 else errors.PortalError)()
+        told.status = status  # a wrong method, a range past the end: rare ones keep their own number
+        response = answer_error(told)
+        for name, value in error.get_headers():
+            if name in {"Allow", "Content-Range"}:
+                response.headers[name] = value
         return response
 
     @app.errorhandler(Exception)

@@ -99,10 +99,10 @@ def test_only_a_digest_is_kept(app: Doorward) -> None:
     assert token not in repr([getattr(kept, column.key) for column in OneTimeLink.__table__.columns])
 
 
-@pytest.mark.parametrize("token", ["", "x", "\0", "x" * 5000, "\u00e9", "../etc/passwd"])
-def test_what_was_never_a_link_answers_like_a_used_one(app: Doorward, token: str) -> None:
-    with pytest.raises(NotFound, match="does not work any more"):
-        spend(token)
+def test_what_was_never_a_link_answers_like_a_used_one(app: Doorward) -> None:
+    for token in ("", "x", "\0", "x" * 5000, "\u00e9", "../etc/passwd"):
+        with pytest.raises(NotFound, match="does not work any more"):
+            spend(token)
 
 
 def test_of_twenty_who_spend_a_link_at_once_one_does(app: Doorward) -> None:

@@ -27,6 +27,8 @@ REFUSED = [
     ("TRUSTED_PROXIES", "-1"),
     ("TRUSTED_PROXIES", "9"),
     ("REGISTRATION", "maybe"),
+    ("EMAIL_DOMAINS", "example.org,@example.com"),
+    ("EMAIL_DOMAINS", "localhost"),
     ("BCRYPT_COST", "3"),
     ("BCRYPT_COST", "17"),
     ("PASSWORD_MIN_LENGTH", "7"),

@@ -88,6 +88,7 @@ def house(machine: Callable[..., Machine], key_of: Callable[..., str], talk: Cal
         name: make_account(name) for name in ("alice", "bob", "dora", "tess", "theo", "tara", "max", "ada")
     }
     people |= {"sid": make_account("sid", state="suspended"), "ivy": make_account("ivy", state="invited")}
+    people["ida"] = make_account("ida", state="invited")
     states = {"tim": "active", "tom": "suspended", "ted": "invited"}
     people |= {name: make_staff(name, state=state) for name, state in states.items()}
     machine(name="old gate")
@@ -100,7 +101,7 @@ def house(machine: Callable[..., Machine], key_of: Callable[..., str], talk: Cal
         things |= things_of(people[name])
     with transaction():
         delete_user(operator_actor().because("asked for it"), people["dora"].id, typed_name="dora")
-        for purpose, name in ((Purpose.CONFIRM, "bob"), (Purpose.RESET, "bob"), (Purpose.INVITATION, "ivy")):
+        for purpose, name in ((Purpose.CONFIRM, "bob"), (Purpose.RESET, "alice"), (Purpose.INVITATION, "ida")):
             things[purpose.value] = make_link(purpose, people[name]).rpartition("/")[2]
     client = db.session.scalars(select(ServiceClient.id).where(ServiceClient.name == "old gate")).one()
     return things | {"client": client, "plan": default_plan().id, "job": "reset_daily_limits", "file": "icon.svg"}

@@ -23,22 +23,18 @@ HOSTS = (
 )
 # A folder of ours, as in portal/work, has something before its slash.
 PLACES = re.compile("|".join([rf"(?<![\w.)}}*])/({'|'.join(FOLDERS)})\b", *HOSTS]).encode())
-SKIPPED = {".venv", ".git", "instance", "node_modules", "__pycache__"}
+# What tools make.
+MADE = {".venv", ".git", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", "instance", "__pycache__"}
 
 
 def project_files() -> list[Path]:
-    """Every file that is in the repository or about to be; without git, every file that is not made by tools."""
-    git = shutil.which("git")
-    if git and (ROOT / ".git").exists():
-        listed = subprocess.run(
-            [git, "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-            cwd=ROOT,
-            check=True,
-            capture_output=True,
-        ).stdout
-        found = [ROOT / name.decode() for name in listed.split(b"\0") if name]
+    """Every file that is in the repository or about to be; where git does not say, every file not made by tools."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    listed = subprocess.run(command, cwd=ROOT, check=False, capture_output=True) if shutil.which("git") else None
+    if listed is not None and listed.returncode == 0:
+        found = [ROOT / name.decode() for name in listed.stdout.split(b"\0") if name]
     else:
-        found = [path for path in ROOT.rglob("*") if not SKIPPED & set(path.relative_to(ROOT).parts)]
+        found = [path for path in ROOT.rglob("*") if not MADE & set(path.relative_to(ROOT).parts)]
     return sorted(path for path in found if path.is_file())
 
 

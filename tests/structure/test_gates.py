@@ -29,7 +29,8 @@ def ungated_routes(app: Flask) -> list[str]:
         top, dot, _ = rule.endpoint.partition(".")
         if rule.endpoint in NO_GATE:
             continue
-        if not dot or not isinstance(audiences.get(top), Audience) or not app.before_request_funcs.get(top):
+        kept = any(check.__module__ == guard.__module__ for check in app.before_request_funcs.get(top, ()))
+        if not dot or not isinstance(audiences.get(top), Audience) or not kept:
             faults.append(f"{rule.rule} ({rule.endpoint}) has no audience")
     return faults
 
@@ -63,6 +64,12 @@ def test_a_route_without_an_audience_is_reported() -> None:
     guarded = Blueprint("shut", "planted")
     guard(guarded, Audience.ADMIN)
     assert ungated_routes(planted(guarded)) == []
+
+
+def test_an_audience_without_its_gate_is_reported() -> None:
+    app = planted(Blueprint("open", "planted"))
+    app.extensions["audiences"] = {"open": Audience.ADMIN}
+    assert ungated_routes(app) == ["/secret (open.secret) has no audience"]
 
 
 def test_a_route_of_no_blueprint_is_reported() -> None:

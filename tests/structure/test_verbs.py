@@ -103,6 +103,13 @@ def changes(module: Module, function: ast.FunctionDef) -> bool:
     return False
 
 
+def records_change(module: Module, node: ast.AST) -> bool:
+    """Whether this writes the entry of something done; the entry of a refusal is none."""
+    if not isinstance(node, ast.Call) or module.dotted(node.func) != RECORD:
+        return False
+    return not any(word.arg == "result" and string_of(word.value) == "refused" for word in node.keywords)
+
+
 def bare_verbs(modules: Iterable[Module]) -> list[str]:
     """Each public function of a feature that takes an actor and does not say who may; each guard on something else."""
     faults = []
@@ -130,11 +137,7 @@ def silent_verbs(modules: Iterable[Module]) -> list[str]:
             if not house.is_verb(verb) or verb in UNRECORDED:
                 continue
             parts = list(house.reached(verb, lambda one: one == RECORD or house.is_verb(one)))
-            records = any(
-                isinstance(node, ast.Call) and owner.dotted(node.func) == RECORD
-                for owner, part in parts
-                for node in inside(part)
-            )
+            records = any(records_change(owner, node) for owner, part in parts for node in inside(part))
             if not records and any(changes(owner, part) for owner, part in parts):
                 faults.append(f"{verb} changes something and records nothing")
     return faults
@@ -215,6 +218,7 @@ def test_a_silent_change_is_reported_however_it_is_made() -> None:
 def test_a_recorded_change_is_fine_also_through_a_helper() -> None:
     verb = "@needs(1)\ndef change_key(actor, key):\n    key.name = 'x'\n    _note(actor)\n"
     assert silent_verbs(planted(verb + "def _note(actor):\n    record(actor, 1)\n")) == []
+    assert silent_verbs(planted(verb + "def _note(actor):\n    record(actor, 1, result='refused')\n")) != []
 
 
 def test_doors_change_things_through_verbs_only() -> None:

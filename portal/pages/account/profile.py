@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
-from wtforms import SelectField, StringField
+from wtforms import SelectChoice, SelectField, StringField
 from wtforms.validators import Length
 
 from portal.accounts.directory import own_account
@@ -34,7 +34,7 @@ def index() -> ResponseReturnValue:
     """See and edit."""
     account = own_account(actor())
     form = ProfileForm(display_name=account.display_name, time_zone=account.time_zone)
-    form.time_zone.choices = [(zone, zone.replace("_", " ")) for zone in zones()]
+    form.time_zone.choices = [SelectChoice(zone, zone.replace("_", " ")) for zone in zones()]
     if form.validate_on_submit():
         with told_beside(form) as attempt:
             edit_profile(actor(), display_name=form.display_name.data or "", time_zone=form.time_zone.data or "")

@@ -21,7 +21,6 @@ from portal.web.gates import requires
 from portal.web.identity import actor
 
 blueprint = Blueprint("admins", __name__, url_prefix="/admins")
-CHOICES = [(name, name) for name in PERMISSIONS]
 
 
 class InviteForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
@@ -30,13 +29,13 @@ class InviteForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
     username = StringField(words("Username"), [InputRequired(words("Choose a username.")), Length(max=80)])
     email = EmailField(words("E-mail"), [InputRequired(words("Type the e-mail address.")), Length(max=320)])
     display_name = StringField(words("Display name"), [Length(max=80)])
-    permissions = SelectMultipleField(words("Permissions"), choices=CHOICES)
+    permissions = SelectMultipleField(words("Permissions"), choices=list(PERMISSIONS))
 
 
 class PermissionForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
     """Another set of permissions."""
 
-    permissions = SelectMultipleField(words("Permissions"), choices=CHOICES)
+    permissions = SelectMultipleField(words("Permissions"), choices=list(PERMISSIONS))
 
 
 @blueprint.get("")

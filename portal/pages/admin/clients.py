@@ -26,7 +26,7 @@ class ClientForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
     """A new client."""
 
     name = StringField(words("Name"), [InputRequired(words("Give the client a name.")), Length(max=80)])
-    scopes = SelectMultipleField(words("Scopes"), choices=[(scope, scope) for scope in SCOPES])
+    scopes = SelectMultipleField(words("Scopes"), choices=list(SCOPES))
 
 
 @blueprint.get("")

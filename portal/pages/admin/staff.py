@@ -7,7 +7,7 @@ from uuid import UUID
 from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
-from wtforms import EmailField, RadioField, SelectField, StringField
+from wtforms import EmailField, RadioField, SelectChoice, SelectField, StringField
 from wtforms.validators import InputRequired, Length
 
 from portal.accounts import lifecycle
@@ -23,9 +23,9 @@ from portal.web.identity import actor
 
 blueprint = Blueprint("staff", __name__, url_prefix="/staff")
 LEVELS = [
-    ("1", words("Level 1: find users, see masked records")),
-    ("2", words("Level 2: also log metadata")),
-    ("3", words("Level 3: the most that support may do")),
+    SelectChoice("1", words("Level 1: find users, see masked records")),
+    SelectChoice("2", words("Level 2: also log metadata")),
+    SelectChoice("3", words("Level 3: the most that support may do")),
 ]
 
 
@@ -102,6 +102,7 @@ def _back(staff_id: UUID, said: str) -> ResponseReturnValue:
 @requires(Capability.STAFF_MANAGE)
 def suspend(staff_id: UUID) -> ResponseReturnValue:
     """Stop a staff member from signing in."""
+    staff_record(actor(), staff_id)
     form = ReasonForm()
     if form.validate_on_submit():
         with told_beside(form) as attempt:
@@ -116,6 +117,7 @@ def suspend(staff_id: UUID) -> ResponseReturnValue:
 @requires(Capability.STAFF_MANAGE)
 def reactivate(staff_id: UUID) -> ResponseReturnValue:
     """Let a staff member in again."""
+    staff_record(actor(), staff_id)
     lifecycle.reactivate(actor(), staff_id)
     return _back(staff_id, gettext("The account is active again."))
 
@@ -124,5 +126,6 @@ def reactivate(staff_id: UUID) -> ResponseReturnValue:
 @requires(Capability.STAFF_MANAGE)
 def invite(staff_id: UUID) -> ResponseReturnValue:
     """A fresh invitation link."""
+    staff_record(actor(), staff_id)
     invited = invite_again(actor(), staff_id)
     return render_template("admin/staff/invited.html", account=invited.account, link=invited.link)

@@ -8,7 +8,7 @@ from uuid import UUID
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
-from wtforms import EmailField, HiddenField, IntegerField, SelectField, StringField
+from wtforms import EmailField, HiddenField, IntegerField, SelectChoice, SelectField, StringField
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 
 from portal.accounts import lifecycle
@@ -93,8 +93,8 @@ class DeleteForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
     username = StringField(words("Type the username to confirm"), [InputRequired(words("Type the username."))])
 
 
-def _plan_choices() -> list[tuple[str, str]]:
-    return [(str(plan.id), plan.name) for plan in list_plans(actor())]
+def _plan_choices() -> list[SelectChoice]:
+    return [SelectChoice(str(plan.id), plan.name) for plan in list_plans(actor())]
 
 
 @blueprint.get("")
@@ -178,7 +178,7 @@ def edit(user_id: UUID) -> ResponseReturnValue:
     """Change the record; two who edit at once do not overwrite each other."""
     user = lifecycle.editable_user(actor(), user_id)
     form = EditForm(obj=user)
-    form.time_zone.choices = [(zone, zone.replace("_", " ")) for zone in zones()]
+    form.time_zone.choices = [SelectChoice(zone, zone.replace("_", " ")) for zone in zones()]
     if form.validate_on_submit():
         with told_beside(form) as attempt:
             lifecycle.edit_user(
@@ -218,6 +218,7 @@ def plan(user_id: UUID) -> ResponseReturnValue:
 @requires(Capability.USER_WRITE)
 def suspend(user_id: UUID) -> ResponseReturnValue:
     """Stop sessions and keys, from the next request on."""
+    lifecycle.editable_user(actor(), user_id)
     form = ReasonForm(prefix="suspend-")
     if form.validate_on_submit():
         with told_beside(form) as attempt:
@@ -231,6 +232,7 @@ def suspend(user_id: UUID) -> ResponseReturnValue:
 @requires(Capability.USER_WRITE)
 def reactivate(user_id: UUID) -> ResponseReturnValue:
     """Let the user in again."""
+    lifecycle.editable_user(actor(), user_id)
     lifecycle.reactivate(actor(), user_id)
     return _back(user_id, gettext("The account is active again; its keys work, and the user signs in anew."))
 
@@ -239,6 +241,7 @@ def reactivate(user_id: UUID) -> ResponseReturnValue:
 @requires(Capability.USER_WRITE)
 def reset(user_id: UUID) -> ResponseReturnValue:
     """Mail a reset link; without mail it is shown here, once."""
+    lifecycle.editable_user(actor(), user_id)
     link = start_reset(actor(), user_id)
     if link is None:
         return _back(user_id, gettext("A reset link is on its way."))
@@ -249,6 +252,7 @@ def reset(user_id: UUID) -> ResponseReturnValue:
 @requires(Capability.USER_WRITE)
 def invite(user_id: UUID) -> ResponseReturnValue:
     """A fresh invitation link."""
+    lifecycle.editable_user(actor(), user_id)
     invited = invite_again(actor(), user_id)
     return render_template("admin/users/invited.html", account=invited.account, link=invited.link)
 

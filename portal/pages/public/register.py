@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, flash, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
-from wtforms import EmailField, PasswordField, SelectField, StringField
+from wtforms import EmailField, PasswordField, SelectChoice, SelectField, StringField
 from wtforms.validators import InputRequired, Length
 
 from portal.accounts.names import zones
@@ -31,9 +31,12 @@ class RegisterForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
     time_zone = SelectField(words("Time zone"), validate_choice=False)
 
 
-def zone_choices() -> list[tuple[str, str]]:
+def zone_choices() -> list[SelectChoice]:
     """Time zones for a select, the first one empty so that the browser's own can be offered."""
-    return [("", gettext("Choose a time zone")), *((zone, zone.replace("_", " ")) for zone in zones())]
+    return [
+        SelectChoice("", gettext("Choose a time zone")),
+        *(SelectChoice(zone, zone.replace("_", " ")) for zone in zones()),
+    ]
 
 
 @blueprint.route("/register", methods=["GET", "POST"])
