@@ -25,6 +25,7 @@ from portal.core.database import db, transaction
 from portal.core.places import migrations_dir
 from portal.core.settings import Settings, load
 from portal.keys.service import build_key
+from portal.messages.spool import spool_of
 from portal.web.frame import Doorward
 from tests.people import make_account
 from tests.postgres import PostgresServer
@@ -112,6 +113,7 @@ def app(settings: Settings) -> Iterator[Doorward]:
     made.test_client_class = ApartClient
     with made.app_context():
         yield made
+        spool_of(settings).close()
         db.session.remove()
         db.engine.dispose()
     clock.shift(timedelta(0))

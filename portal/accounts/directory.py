@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import Select, select, text
+from sqlalchemy import Select, false, select, text
 from sqlalchemy.orm import selectin_polymorphic
 
 from portal.accounts.models import Account, Admin, Kind, StaffMember, State, User
@@ -67,7 +67,19 @@ def matching(search: str) -> Any:
     ).bindparams(phrase=phrase, most=MOST_HITS)
 
 
-def _narrowed(wanted: UserFilter) -> Select[Account]:
+def _whole_names(wanted: str) -> Any:
+    """The condition for those who see e-mails masked: a part of a masked field must find nothing."""
+    if "@" in wanted:
+        try:
+            return Account.email_canonical == canonical_email(wanted)
+        except BadName:
+            return false()
+    if (whole := parse_id(wanted)) is not None:
+        return Account.id == whole
+    return Account.username_canonical.startswith(folded(wanted), autoescape=True)
+
+
+def _narrowed(actor: Actor, wanted: UserFilter) -> Select[Account]:
     query = select(Account).where(Account.kind == Kind.USER.value)
     if wanted.state in set(State) - {State.DELETED}:
         query = query.where(Account.state == wanted.state)
@@ -76,7 +88,8 @@ def _narrowed(wanted: UserFilter) -> Select[Account]:
     if wanted.plan_id:
         query = query.where(Account.plan_id == wanted.plan_id)
     if wanted.search.strip():
-        query = query.where(matching(wanted.search))
+        whole = actor.may(Capability.USER_CONTACT)
+        query = query.where(matching(wanted.search) if whole else _whole_names(wanted.search.strip()))
     return query
 
 
@@ -84,14 +97,14 @@ def _narrowed(wanted: UserFilter) -> Select[Account]:
 def list_users(actor: Actor, wanted: UserFilter, cursor: str | None = None) -> Page[Account]:
     """One page of users in the wanted order."""
     order = SORTS.get(wanted.sort, SORTS["-created"])
-    query = _narrowed(wanted).options(selectin_polymorphic(Account, [User]))
+    query = _narrowed(actor, wanted).options(selectin_polymorphic(Account, [User]))
     return page_of(query, order, cursor, purpose=f"users-{wanted.sort}")
 
 
 @needs(Capability.USER_READ)
 def count_users(actor: Actor, wanted: UserFilter) -> int:
     """How many users there are, counted no further than MOST_COUNTED + 1."""
-    limited = _narrowed(wanted).with_only_columns(Account.id).limit(MOST_COUNTED + 1).subquery()
+    limited = _narrowed(actor, wanted).with_only_columns(Account.id).limit(MOST_COUNTED + 1).subquery()
     return db.session.scalar(select(text("count(*)")).select_from(limited)) or 0
 
 
@@ -105,17 +118,8 @@ def find_users(actor: Actor, search: str, *, most: int = 20) -> list[Account]:
     wanted = search.strip()
     if not wanted or "\0" in wanted:  # PostgreSQL takes no NUL, and no name holds one
         return []
-    if "@" in wanted:
-        try:
-            condition: Any = Account.email_canonical == canonical_email(wanted)
-        except BadName:
-            return []
-    elif actor.may(Capability.USER_CONTACT):
-        condition = matching(wanted)
-    elif (whole := parse_id(wanted)) is not None:
-        condition = Account.id == whole
-    else:
-        condition = Account.username_canonical.startswith(folded(wanted), autoescape=True)
+    sees_all = actor.may(Capability.USER_CONTACT) and "@" not in wanted
+    condition = matching(wanted) if sees_all else _whole_names(wanted)
     query = (
         select(Account)
         .where(Account.kind == Kind.USER.value, Account.state != State.DELETED.value, condition)

@@ -80,9 +80,7 @@ def edit_user(
     """Change a user's record. `version` is the one that was shown. Raises Conflict, Invalid, NotFound."""
     user = editable_user(actor, user_id)
     if user.version != version:
-        raise Conflict(
-            gettext("Someone else changed this record while you were editing it. Nothing was saved.")
-        )
+        raise Conflict(gettext("Someone else changed this record while you were editing it. Nothing was saved."))
     shown, canonical = names.checked_email(email)
     if canonical != user.email_canonical and names.email_taken(canonical):
         raise Invalid({"email": gettext("Another account has this address.")})

@@ -28,7 +28,9 @@ def reserved_digest(kind: str, canonical: str) -> str:
 
 
 def _is_reserved(kind: str, canonical: str) -> bool:
-    return db.session.get(ReservedName, reserved_digest(kind, canonical)) is not None
+    digests = crypto.keyed_digests(f"reserved-{kind}", canonical)
+    held = db.session.scalar(select(ReservedName.account_id).where(ReservedName.digest.in_(digests)).limit(1))
+    return held is not None
 
 
 def username_taken(canonical: str) -> bool:

@@ -35,7 +35,8 @@ def create_client(actor: Actor, *, name: str, scopes: list[str]) -> tuple[Servic
         raise Invalid({"name": gettext("Give the client a name.")})
     if not scopes or set(scopes) - set(access.SCOPES):
         raise Invalid({"scopes": gettext("Choose at least one scope, and only ones that exist.")})
-    if "logs:content" in scopes and not actor.may(Capability.LOG_CONTENT):
+    # What no admin can hold, such as verifying keys, is granted by whoever manages clients.
+    if not access.of_scopes(scopes) & access.GRANTABLE <= actor.capabilities:
         raise Forbidden(gettext("You cannot grant what you do not hold."))
     if db.session.scalar(select(ServiceClient.id).where(ServiceClient.name == name)) is not None:
         raise Invalid({"name": gettext("Another client has this name.")})

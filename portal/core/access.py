@@ -92,6 +92,7 @@ PERMISSIONS: dict[str, frozenset[Capability]] = {
     "settings.manage": frozenset({C.SETTING_MANAGE}),
 }
 ADMIN: frozenset[Capability] = OWN | {C.CONSOLE_SEE}
+GRANTABLE: frozenset[Capability] = frozenset().union(*PERMISSIONS.values())
 
 SCOPES: dict[str, frozenset[Capability]] = {
     "keys:verify": frozenset({C.KEY_VERIFY}),

@@ -25,7 +25,17 @@ def digest(secret: str) -> bytes:
 
 def keyed_digest(purpose: str, text: str) -> str:
     """HMAC-SHA-256 of guessable text such as a reserved name, in hex, under a key of this installation."""
-    key = hashlib.sha256(f"{purpose}\0{settings.current().secret_key}".encode()).digest()
+    return _keyed(settings.current().secret_key, purpose, text)
+
+
+def keyed_digests(purpose: str, text: str) -> list[str]:
+    """The same under the present SECRET_KEY and each former one, to find what was kept before a rotation."""
+    now = settings.current()
+    return [_keyed(secret, purpose, text) for secret in (now.secret_key, *now.secret_key_fallbacks)]
+
+
+def _keyed(secret: str, purpose: str, text: str) -> str:
+    key = hashlib.sha256(f"{purpose}\0{secret}".encode()).digest()
     return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
 
 

@@ -52,7 +52,9 @@ def _database() -> Part:
 def _spool() -> Part:
     now = settings.current()
     try:
-        depth = spool_of(now).depth()
+        spool = spool_of(now)
+        spool.ready_folder()
+        depth = spool.depth()
     except OSError as error:
         return Part("spool", "down", error.strerror or "unreadable")
     if depth >= now.spool_max_bytes:
@@ -61,7 +63,10 @@ def _spool() -> Part:
 
 
 def _disk() -> Part:
-    free = shutil.disk_usage(settings.current().data_dir).free
+    try:
+        free = shutil.disk_usage(settings.current().data_dir).free
+    except OSError as error:
+        return Part("disk", "down", error.strerror or "unreadable")
     return Part("disk", "ok" if free > LEAST_FREE else "down", f"{free // 1024**2} MiB free")
 
 

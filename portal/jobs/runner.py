@@ -22,6 +22,7 @@ from portal.core.errors import Conflict
 from portal.core.ids import new_id
 from portal.core.text import gettext
 from portal.jobs.table import JOBS, Job
+from portal.messages.spool import spool_of
 from portal.work.locks import forget_locks, free_lock, take_lock
 from portal.work.models import JobRun
 from portal.work.runs import is_paused
@@ -36,7 +37,12 @@ PATIENCE_S = 10
 IDLE_S = 30
 KEEP = timedelta(days=7)
 KEEP_FREQUENT = timedelta(hours=2)
-HOLDER = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(4)}"
+START = secrets.token_hex(4)
+
+
+def clock_holder() -> str:
+    """This process as the holder of locks. Asked for each time: the server forks its workers after this is imported."""
+    return f"{socket.gethostname()[:40]}-{os.getpid()}-{START}"
 
 
 def host_id() -> str:
@@ -88,7 +94,7 @@ def run_job(name: str, *, by_hand: bool = False) -> JobRun | None:
     if not by_hand and is_paused(name):
         return None
     lock = lock_of(job)
-    holder = f"{HOLDER}-{threading.get_ident()}" if by_hand else HOLDER
+    holder = f"{clock_holder()}-{threading.get_ident()}" if by_hand else clock_holder()
     fence = _take(lock, holder, patience_s=PATIENCE_S if by_hand else 0)
     if fence is None:
         if by_hand:
@@ -116,10 +122,16 @@ def run_job(name: str, *, by_hand: bool = False) -> JobRun | None:
         summary, outcome = job.work(), "done"
     except Exception as error:  # whatever a job raises belongs into its run row
         db.session.rollback()
-        summary, outcome = f"{type(error).__name__}: {error}"[:500], "failed"
+        summary, outcome = _told(error), "failed"
         log.exception("job.failed", job=name)
     _finish(run, summary, outcome, lock, holder)
     return run
+
+
+def _told(error: Exception) -> str:
+    """An error in words that both databases can keep: no NUL, no lone surrogate."""
+    words = f"{type(error).__name__}: {error}".replace("\0", "")
+    return words.encode("utf-8", "replace").decode()[:500]
 
 
 def _finish(run: JobRun, summary: str, outcome: str, lock: str, holder: str) -> None:
@@ -180,8 +192,9 @@ class Clock:
             self.scheduler.shutdown(wait=True)
         with self.app.app_context():
             try:
+                spool_of(settings.current()).close()
                 JOBS["flush_message_logs"].work()
                 with transaction():
-                    forget_locks(HOLDER)
+                    forget_locks(clock_holder())
             except SQLAlchemyError as error:
                 log.warning("shutdown.flush_failed", error=type(error).__name__)

@@ -66,7 +66,7 @@ def flush() -> Flushed:
     """Store everything that waits in the spool files of this host. One flusher of the host at a time."""
     done = Flushed()
     spool = spool_of(settings.current())
-    with _alone(spool.folder) as mine:
+    with _alone(spool.ready_folder()) as mine:
         if not mine:
             return done
         for path in spool.files():

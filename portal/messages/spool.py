@@ -57,10 +57,10 @@ def read_line(line: bytes) -> dict[str, Any] | None:
     try:
         if int(line[:8], 16) != zlib.crc32(body):
             return None
-        record: dict[str, Any] = orjson.loads(body)
+        record = orjson.loads(body)
     except ValueError:
         return None
-    return record
+    return record if isinstance(record, dict) else None
 
 
 @dataclass(slots=True)
@@ -71,12 +71,19 @@ class _Open:
     synced: int = 0
 
 
+def _in_place(here: _Open) -> bool:
+    """Whether the file still lies where a flush will look for it."""
+    try:
+        return os.path.samestat(here.path.stat(), os.fstat(here.file.fileno()))
+    except OSError:
+        return False
+
+
 class FileSpool:
     """The spool in DATA_DIR/spool: this process's own file for writing, all files of the host for reading."""
 
     def __init__(self, settings: Settings) -> None:
         self.folder = settings.data_dir / "spool"
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.power = settings.durability == "power"
         self.most = settings.spool_max_bytes
         # A file goes only when it is full and stored, so a small spool needs small files.
@@ -86,6 +93,11 @@ class FileSpool:
         self._ids: Ids = {}
         self._write = threading.Lock()
         self._sync = threading.Lock()
+
+    def ready_folder(self) -> Path:
+        """The folder, made where it is missing. Raises OSError when it cannot be used."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return self.folder
 
     def append(self, records: list[dict[str, Any]]) -> None:
         """Keep the records durably, or raise Unavailable and acknowledge none."""
@@ -126,45 +138,73 @@ class FileSpool:
             here.synced = reached
 
     def _own_file(self) -> _Open:
-        """This process's file; a fork or a file that grew large gets a new one."""
-        if self._open is None or self._pid != os.getpid() or self._open.written > self.rotate_at:
-            fresh = self._pid != os.getpid()
-            name = f"{os.getpid()}-{secrets.token_hex(8)}{SUFFIX}"
-            path = self.folder / name
-            file = path.open("ab", buffering=0)
+        """This process's file; after a fork, or when it grew large or is gone from its place, a new one."""
+        here, fresh = self._open, self._pid != os.getpid()
+        if here is not None and not fresh and here.written <= self.rotate_at and _in_place(here):
+            return here
+        made = self._begin_file()
+        if fresh:
+            self._ids = dict(self._ids_of_orphans())
+        elif here is not None:
+            self._finish(here)
+        self._open, self._pid = made, os.getpid()
+        return made
+
+    def _begin_file(self) -> _Open:
+        """A new file. It has its name only once it is locked: a flush takes an unlocked one for left and removes it."""
+        path = self.ready_folder() / f"{os.getpid()}-{secrets.token_hex(8)}{SUFFIX}"
+        draft = path.with_suffix(".draft")
+        file = draft.open("ab", buffering=0)
+        try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            draft.rename(path)
             folder = os.open(self.folder, os.O_RDONLY)
             try:
                 os.fsync(folder)
             finally:
                 os.close(folder)
-            if self._open is not None and not fresh:
-                self._finish(self._open)
-            self._open, self._pid = _Open(file, path), os.getpid()
-            if fresh:
-                self._ids = dict(self._ids_of_orphans())
-        return self._open
+        except OSError:
+            file.close()
+            raise
+        return _Open(file, path)
 
     def _finish(self, old: _Open) -> None:
-        """Let go of a full file once all in it is durable, so that the flush may remove it."""
-        if self.power:
-            os.fdatasync(old.file.fileno())
-        old.file.close()
+        """Let go of a full file once all in it is durable, so that the flush may remove it.
+
+        Those who wait for their sync of it find it done, and do not touch the closed file.
+        """
+        with self._sync:
+            if self.power and old.synced < old.written:
+                os.fdatasync(old.file.fileno())
+            old.synced = old.written
+            old.file.close()
+
+    def close(self) -> None:
+        """Let go of this process's file, so that a flush may remove it. A later append begins another one."""
+        with self._write:
+            if self._open is not None and self._pid == os.getpid():
+                self._finish(self._open)
+                self._open = None
 
     def _ids_of_orphans(self) -> Iterator[tuple[tuple[str, str], bytes]]:
         for path in self.files():
-            if self._open is None or path != self._open.path:
-                with path.open("rb") as file:
-                    for line in file:
-                        record = read_line(line)
-                        if record is not None:
-                            yield (record["client_id"], record["source_id"]), bytes.fromhex(record["digest"])
+            try:
+                lines = path.read_bytes().splitlines(keepends=True)
+            except FileNotFoundError:
+                continue  # stored and removed meanwhile
+            for line in lines:
+                record = read_line(line)
+                if record is not None and {"client_id", "source_id", "digest"} <= set(record):
+                    yield (record["client_id"], record["source_id"]), bytes.fromhex(record["digest"])
 
     def known(self, client_id: str, source_id: str) -> bytes | None:
-        """The digest of a record that waits here, by its client and id."""
-        with self._write:
-            if self._pid != os.getpid():
-                self._own_file()
+        """The digest of a record that waits here, by its client and id. Raises Unavailable."""
+        if self._pid != os.getpid():
+            with self._write:
+                try:
+                    self._own_file()
+                except OSError as error:
+                    raise Unavailable from error
         return self._ids.get((client_id, source_id))
 
     def forget(self, flushed: list[tuple[str, str]]) -> None:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, or_, select
 
 from portal.accounts import names
 from portal.accounts.lifecycle import raise_epoch, target_of
-from portal.accounts.models import ReservedName, State, User
+from portal.accounts.models import Account, ReservedName, State, User
 from portal.audit import events
 from portal.audit.record import Target, record
 from portal.core import clock, crypto, settings
 from portal.core.access import Capability, needs, outranks
 from portal.core.database import db
-from portal.core.errors import Forbidden, Invalid, NotFound
+from portal.core.errors import Conflict, Forbidden, Invalid, NotFound
 from portal.core.pages import Page, page_of
 from portal.core.text import folded, gettext
 from portal.keys.service import revoke_all_keys
@@ -95,7 +95,8 @@ def delete_user(actor: Actor, user_id: UUID, *, typed_name: str) -> DeletedUser:
 
 @needs(Capability.USER_DELETE)
 def restore_user(actor: Actor, user_id: UUID) -> User:
-    """Put the personal data back. Sessions, tokens and keys of before stay dead. Raises NotFound, Forbidden."""
+    """Put the personal data back. Sessions, tokens and keys of before stay dead. Raises NotFound, Forbidden,
+    Conflict."""
     user = db.session.get(User, user_id)
     deleted = db.session.get(DeletedUser, user_id)
     if user is None or deleted is None or user.state != State.DELETED:
@@ -103,6 +104,7 @@ def restore_user(actor: Actor, user_id: UUID) -> User:
     if not outranks(actor, user.rank):
         raise Forbidden
     kept = crypto.unseal(deleted.sealed, place=_place(user.id))
+    _keep_names_single(user.id, kept)
     verified = kept.pop("email_verified_at")
     for name, value in kept.items():
         setattr(user, name, value)
@@ -113,6 +115,15 @@ def restore_user(actor: Actor, user_id: UUID) -> User:
     db.session.delete(deleted)
     record(actor, events.ACCOUNT_RESTORED, target_of(user))
     return user
+
+
+def _keep_names_single(user_id: UUID, kept: dict[str, Any]) -> None:
+    """Raises Conflict when a name got another holder: a reservation ends with the SECRET_KEY it was made under."""
+    held = or_(
+        Account.username_canonical == kept["username_canonical"], Account.email_canonical == kept["email_canonical"]
+    )
+    if db.session.scalar(select(Account.id).where(held, Account.id != user_id).limit(1)) is not None:
+        raise Conflict(gettext("The username or the e-mail address is held by another account by now."))
 
 
 @needs(Capability.USER_DELETE)

@@ -105,7 +105,8 @@ def register(actor: Actor, person: NewPerson, password: str) -> User | None:
         raise Invalid({"email": gettext("Another account has this address.")})
     throttle.count_failure(counter)
     if email_taken:
-        return _tell_owner(columns["email"])
+        _tell_owner(columns["email"])
+        return None
     user = User(
         id=new_id(),
         **columns,
@@ -119,7 +120,8 @@ def register(actor: Actor, person: NewPerson, password: str) -> User | None:
         _add(user)
     except Invalid as error:
         if confirm and set(error.fields) == {"email"}:  # somebody took it a moment ago: answered as if before
-            return _tell_owner(columns["email"])
+            _tell_owner(columns["email"])
+            return None
         raise
     own = actor_of(user, address=actor.address, request_id=actor.request_id, credential="none")
     record(own, events.ACCOUNT_REGISTERED, target_of(user), {"kind": "user", "plan": plan.name})

@@ -7,6 +7,7 @@ itself, so nobody can lock a person out for longer than WINDOW.
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from portal.core import clock, crypto
 from portal.core.database import db, dialect_name
 from portal.core.errors import LimitReached
-from portal.core.text import folded, gettext
+from portal.core.text import BadName, canonical_email, folded, gettext
 from portal.signin.models import FailureCount
 
 if TYPE_CHECKING:
@@ -29,7 +30,15 @@ MOST = {"name": 10, "address": 100, "mail": 5, "register": 30}
 
 def counter_of(sort: str, value: str | None) -> str:
     """The name of a counter: `name` for an account as typed, `address` for where it came from."""
-    return f"{sort}:{crypto.keyed_digest('throttle', folded((value or '').strip()))}"
+    return f"{sort}:{crypto.keyed_digest('throttle', _canonical(value or ''))}"
+
+
+def _canonical(typed: str) -> str:
+    """The form in which accounts are found: another spelling of one e-mail address is no further try."""
+    if "@" in typed:
+        with suppress(BadName):
+            return canonical_email(typed)
+    return folded(typed.strip())
 
 
 def check_throttle(*counters: str) -> None:

@@ -10,8 +10,10 @@ def mask_email(email: str) -> str:
     local, at, domain = email.partition("@")
     if not at:
         return DOTS if email else ""
-    name, _, end = domain.rpartition(".")
-    return f"{local[:1]}{DOTS}@{name[:1]}{DOTS}.{end}"
+    name, dot, end = domain.rpartition(".")
+    if not dot:  # such as root@localhost: the whole domain would be its ending
+        name, end = domain, ""
+    return f"{local[:1]}{DOTS}@{name[:1]}{DOTS}{dot}{end}"
 
 
 def mask_address(address: str) -> str:

@@ -73,7 +73,9 @@ class MaskedRecord:
     sessions: list[SessionSeen]
 
 
-def _email_for(actor: Actor, account: Account) -> str:
+@needs(Capability.USER_FIND)
+def email_for(actor: Actor, account: Account) -> str:
+    """The e-mail address of a user, masked unless the actor may see it whole."""
     email = account.email or ""
     return email if actor.may(Capability.USER_CONTACT) else mask_email(email)
 
@@ -87,12 +89,12 @@ def search_desk(actor: Actor, search: str) -> list[Found]:
         owners = db.session.scalars(
             select(Account)
             .join(ApiKey, ApiKey.user_id == Account.id)
-            .where(ApiKey.prefix == wanted[:10], Account.state != State.DELETED.value)
+            .where(ApiKey.prefix.startswith(wanted[:10], autoescape=True), Account.state != State.DELETED.value)
             .limit(20)
         )
         hits = list(dict.fromkeys([*hits, *owners]))
     return [
-        Found(hit.id, hit.username, hit.display_name, _email_for(actor, hit), hit.state, hit.last_seen_at)
+        Found(hit.id, hit.username, hit.display_name, email_for(actor, hit), hit.state, hit.last_seen_at)
         for hit in hits
     ]
 
@@ -107,7 +109,7 @@ def open_record(actor: Actor, user_id: UUID) -> MaskedRecord:
         id=user.id,
         username=user.username,
         display_name=user.display_name,
-        email=_email_for(actor, user),
+        email=email_for(actor, user),
         email_verified=user.email_verified_at is not None,
         state=user.state,
         time_zone=user.time_zone,

@@ -22,7 +22,7 @@ from portal.core.actor import ActorKind
 from portal.core.database import db, transaction
 from portal.core.text import gettext
 from portal.web import faces, problems
-from portal.web.identity import actor
+from portal.web.identity import actor, note_visit
 
 if TYPE_CHECKING:
     from portal.core.errors import PortalError
@@ -47,6 +47,7 @@ class Doorward(Flask):
     def dispatch_request(self) -> ResponseReturnValue:
         """Run the view, then commit; an error on either way keeps nothing of the change."""
         answer = super().dispatch_request()
+        note_visit()
         db.session.commit()
         return answer
 

@@ -120,10 +120,17 @@ def actor() -> Actor:
             g.actor = nobody(request.remote_addr, g.get("request_id"))
         else:
             if "poll" not in request.args:  # a page that refreshes itself is not a person at work
-                note_use(person.session, person.account)
+                g.used = person
             g.actor = actor_of(person.account, address=request.remote_addr, request_id=g.get("request_id"))
     made: Actor = g.actor
     return made
+
+
+def note_visit() -> None:
+    """Write down that the session was used. After the view, which must find no transaction open: it may hash."""
+    person: Viewer | None = g.pop("used", None)
+    if person is not None:
+        note_use(person.session, person.account)
 
 
 def enter_session(secret: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import delete, insert, update
+from sqlalchemy import insert, update
 from sqlalchemy.exc import IntegrityError
 
 from portal.core import clock
@@ -46,5 +46,10 @@ def free_lock(name: str, holder: str) -> None:
 
 
 def forget_locks(holder: str) -> None:
-    """Drop every lock of a holder that ends."""
-    db.session.execute(delete(JobLock).where(JobLock.holder == holder))
+    """Let others have every lock of a holder that ends; the fences are kept."""
+    db.session.execute(
+        update(JobLock)
+        .where(JobLock.holder == holder)
+        .values(expires_at=clock.now(), holder="")
+        .execution_options(synchronize_session=False)
+    )

@@ -23,7 +23,7 @@ from portal.pages.public.register import zone_choices
 from portal.privacy.deletion import delete_user, purge_date
 from portal.signin.registration import NewPerson, invite_again, invite_user
 from portal.signin.reset import start_reset
-from portal.support.record import MaskedRecord, open_record
+from portal.support.record import MaskedRecord, email_for, open_record
 from portal.usage.credits import grant_credits
 from portal.usage.history import last_days, ledger
 from portal.usage.plans import change_plan, default_plan, list_plans
@@ -106,9 +106,11 @@ def index() -> ResponseReturnValue:
     wanted = UserFilter(search=typed("q"), state=typed("state"), plan_id=parse_id(typed("plan")), sort=sort)
     plans = list_plans(who)
     total = count_users(who, wanted)
+    page = list_users(who, wanted, request.args.get("cursor"))
     return render_template(
         "admin/users/index.html",
-        page=list_users(who, wanted, request.args.get("cursor")),
+        page=page,
+        emails={user.id: email_for(who, user) for user in page.items},
         wanted=wanted,
         plans=plans,
         plan_names={plan.id: plan.name for plan in plans},

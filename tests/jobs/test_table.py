@@ -1,0 +1,66 @@
+"""The table of jobs: each can be run by name, and says in one line what came of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from portal.core import clock
+from portal.jobs.runner import run_job
+from portal.jobs.table import JOBS
+from portal.web.frame import Doorward
+from tests.conftest import Machine
+from tests.people import make_account
+from tests.visitor import Visitor
+
+SAYS = {
+    "reset_daily_limits": r"closed 0",
+    "flush_message_logs": r"stored 0, duplicate 0, quarantined 0",
+    "check_health": r"database ok, spool ok, disk ok, .*",
+    "count_figures": r"counted",
+    "send_mail": r"sent 0, failed 0",
+}
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_every_job_runs_by_hand_on_an_empty_house_and_says_what_came_of_it(app: Doorward, name: str) -> None:
+    run = run_job(name, by_hand=True)
+    assert run is not None
+    assert run.outcome == "done"
+    assert re.fullmatch(SAYS[name], run.summary)
+
+
+def test_an_admin_sees_every_job_and_runs_one(person: Callable[..., Visitor]) -> None:
+    ada = person("ada")
+    page = ada.get("/admin/jobs")
+    for job in JOBS.values():
+        assert job.name in page.text
+        assert str(job.sentence) in page.text
+    page = ada.send(page, to="/admin/jobs/send_mail/run")
+    assert "send_mail: sent 0, failed 0" in page.text
+    assert ada.get("/admin/jobs/no_such_job").status == 404
+
+
+def test_a_day_that_is_over_is_closed_once(
+    app: Doorward, machine: Callable[..., Machine], key_of: Callable[..., str]
+) -> None:
+    assert machine().post("/keys/verify", {"key": key_of(make_account("alice"))}).get_json()["valid"]
+    clock.shift(timedelta(days=2))
+    summaries = [run.summary for run in (run_job("reset_daily_limits", by_hand=True) for _ in range(2)) if run]
+    assert summaries == ["closed 1", "closed 0"]
+
+
+def test_what_was_pushed_is_flushed(app: Doorward, machine: Callable[..., Machine]) -> None:
+    has_work = JOBS["flush_message_logs"].has_work
+    assert has_work is not None
+    assert not has_work()
+    make_account("alice")
+    machine().post("/message-logs", {"username": "alice", "prompt": "Hello"})
+    assert has_work()
+    run = run_job("flush_message_logs", by_hand=True)
+    assert run is not None
+    assert run.summary == "stored 1, duplicate 0, quarantined 0"
+    assert not has_work()

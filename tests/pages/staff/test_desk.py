@@ -1,0 +1,46 @@
+"""/staff: who is calling?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.people import make_account
+from tests.visitor import Visitor
+
+Person = Callable[..., Visitor]
+LEVELS = ["tess", "theo", "tara"]
+
+
+def found(visitor: Visitor, search: str) -> list[str]:
+    """Whom the desk finds: the addresses of their records."""
+    page = visitor.get("/staff", query_string={"q": search})
+    if page.path != "/staff":
+        return [page.path]
+    return [link for link in page.links() if link.startswith("/staff/users/")]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_user_is_found_by_name_whole_email_key_and_id(level: str, person: Person, key_of: Callable[..., str]) -> None:
+    bob = make_account("bobolink", email="bob@canary.example", email_canonical="bob@canary.example")
+    make_account("alice")
+    key = key_of(bob)
+    staff, record = person(level), [f"/staff/users/{bob.id}"]
+    for search in ("bobolink", "BOBO", "bob@canary.example", " Bob@Canary.example ", key[:10], key, str(bob.id)):
+        assert found(staff, search) == record, search
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("search", ["canary", "bob@", "@canary.example", "bob@canary", "%", "_", "'", '"', "dw_", "\0"])
+def test_a_part_of_an_email_finds_nobody(search: str, level: str, person: Person, key_of: Callable[..., str]) -> None:
+    key_of(make_account("zoe", email="bob@canary.example", email_canonical="bob@canary.example", search_text=""))
+    assert found(person(level), search) == []
+
+
+def test_staff_admins_and_the_deleted_are_not_found(person: Person) -> None:
+    make_account("theo")
+    make_account("ada")
+    make_account("gone", state="deleted")
+    tess = person("tess")
+    assert [found(tess, name) for name in ("theo", "ada", "gone", "tess")] == [[], [], [], []]

@@ -1,0 +1,264 @@
+"""Signing in by name or e-mail: one form for all, and one answer for all that is wrong. Through the page."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from statistics import median
+
+import bcrypt
+import pytest
+from sqlalchemy import select
+
+from portal.accounts.lifecycle import edit_user
+from portal.accounts.models import Account, State, User
+from portal.audit.models import AuditEntry
+from portal.core import clock, settings
+from portal.core.actor import nobody
+from portal.core.database import db, transaction
+from portal.core.errors import Invalid
+from portal.signin import throttle
+from portal.signin.entry import sign_in
+from portal.signin.passwords import hash_password
+from portal.signin.sessions import actor_of
+from portal.web.frame import Doorward
+from tests.people import PASSWORD, actor_named, make_account
+from tests.races import race
+from tests.visitor import SeenPage, Visitor
+
+HOMES = {"alice": "/account", "tess": "/staff", "ada": "/admin", "max": "/admin"}
+
+
+def told(page: SeenPage, name: str) -> tuple[int, str, list[tuple[str, str]]]:
+    """All that an answer tells, but for what was typed and what is random."""
+    html = re.sub(r'(name="csrf_token"[^>]*value=")[^"]+', r"\1T", page.html).replace(name, "NAME")
+    html = re.sub(r"<code>[0-9a-f]{32}</code>", "<code>ID</code>", html)
+    kept = []
+    for header, value in page.response.headers:
+        if header == "Set-Cookie":
+            kept.append((header, re.sub(r"=[^;]+", "=V", value, count=1)))
+        elif header not in {"X-Request-Id", "Content-Length", "Retry-After"}:
+            kept.append((header, value))
+    return page.status, html, kept
+
+
+def test_each_kind_signs_in_by_either_name_and_lands_at_home(app: Doorward) -> None:
+    for name, home in HOMES.items():
+        make_account(name)
+        for typed in (name, f" {name.upper()} ", f"{name}@example.org", f"{name.title()}@EXAMPLE.org"):
+            assert Visitor(app.test_client()).sign_in(typed).path == home, typed
+
+
+def test_unknown_wrong_invited_and_deleted_answer_alike(app: Doorward) -> None:
+    make_account("alice")
+    make_account("bobby")
+    make_account("carol", state=State.INVITED.value)
+    make_account("dylan", state=State.INVITED.value, password_hash=None)
+    make_account("erina", state=State.DELETED.value)
+    answers = [told(Visitor(app.test_client()).sign_in("alice", "wrong words here"), "alice")]
+    for name in ("carol", "dylan", "erina", "frank"):
+        answers.append(told(Visitor(app.test_client()).sign_in(name, PASSWORD), name))
+    assert answers[0][0] == 422
+    assert "The name or the password is not right." in answers[0][1]
+    assert [answer for answer in answers if answer != answers[0]] == []
+
+
+@pytest.mark.parametrize("setting", [{"bcrypt_cost": 9}])
+def test_an_unknown_name_takes_as_long_as_a_wrong_password(app: Doorward) -> None:
+    make_account("alice", password_hash=hash_password(PASSWORD))
+    make_account("dylan", password_hash=None)
+
+    def took(name: str) -> float:
+        spans = []
+        for _ in range(7):
+            begun = time.process_time()
+            with pytest.raises(Invalid):
+                sign_in(nobody(), name, "wrong words here")
+            spans.append(time.process_time() - begun)
+        return median(spans)
+
+    took("alice")
+    times = {name: took(name) for name in ("alice", "dylan", "frank")}
+    assert max(times.values()) < 1.3 * min(times.values()), times
+
+
+def test_a_suspension_is_told_only_after_the_right_password(app: Doorward, visitor: Visitor) -> None:
+    make_account("alice", state=State.SUSPENDED.value)
+    make_account("carol")
+    wrong = told(visitor.sign_in("alice", "wrong words here"), "alice")
+    assert wrong == told(Visitor(app.test_client()).sign_in("carol", "wrong words here"), "carol")
+    right = visitor.sign_in("alice")
+    assert right.status == 422
+    assert "This account is suspended" in right.text
+    assert visitor.get("/account", follow=False).status == 302
+
+
+@pytest.mark.parametrize("setting", [{"confirm_email": True}])
+def test_an_unconfirmed_address_is_told_only_after_the_right_password(visitor: Visitor) -> None:
+    make_account("alice", email_verified_at=None)
+    assert "not right" in visitor.sign_in("alice", "wrong words here").text
+    assert "Confirm your e-mail address first" in visitor.sign_in("alice").text
+    make_account("tess", email_verified_at=None)
+    assert visitor.sign_in("tess").path == "/staff"
+
+
+def test_what_is_typed_is_never_too_strange(visitor: Visitor) -> None:
+    token = visitor.get("/sign-in").form_to("").find(".//input[@name='csrf_token']")
+    assert token is not None
+    for name in (
+        "ali\0ce",
+        "a@b\0.org",
+        "\U0001f600",
+        "' OR 1=1 --",
+        "%",
+        "x" * 320,
+        "\u202e",
+        "@",
+        "a@" + "b" * 300,
+    ):
+        data = {"name": name, "password": "any\0thing", "csrf_token": token.get("value")}
+        answer = visitor.client.post("/sign-in", data=data)
+        assert answer.status_code == 422, name
+        assert "The name or the password is not right." in answer.text, name
+
+
+def test_a_hash_of_before_is_upgraded_at_sign_in(app: Doorward, visitor: Visitor) -> None:
+    plain = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
+    alice = make_account("alice", password_hash=plain)
+    assert visitor.sign_in("alice").path == "/account"
+    upgraded = db.session.get_one(Account, alice.id).password_hash or ""
+    assert upgraded.startswith("s384$$2b$04$")
+    assert Visitor(app.test_client()).sign_in("alice").path == "/account"
+    assert db.session.get_one(Account, alice.id).password_hash == upgraded
+
+
+@pytest.mark.parametrize("setting", [{"bcrypt_cost": 5}])
+def test_an_older_cost_is_upgraded_by_the_right_password_only(app: Doorward, visitor: Visitor) -> None:
+    settings.enter(settings.current().model_copy(update={"bcrypt_cost": 4}))
+    old = hash_password(PASSWORD)
+    settings.leave()
+    alice = make_account("alice", password_hash=old)
+    visitor.sign_in("alice", "wrong words here")
+    assert db.session.get_one(Account, alice.id).password_hash == old
+    assert visitor.sign_in("alice").path == "/account"
+    assert (db.session.get_one(Account, alice.id).password_hash or "").startswith("s384$$2b$05$")
+    assert Visitor(app.test_client()).sign_in("alice").path == "/account"
+
+
+def test_successes_and_failures_are_on_record_without_what_was_typed(visitor: Visitor) -> None:
+    alice = make_account("alice")
+    visitor.sign_in("my secret typed here", "wrong words here")
+    visitor.sign_in("alice")
+    failed, done = db.session.scalars(select(AuditEntry).order_by(AuditEntry.at, AuditEntry.id)).all()
+    assert (failed.event, failed.result, failed.facts) == ("sign_in.failed", "refused", {"why": "wrong"})
+    assert (failed.actor_kind, failed.address, failed.target_id) == ("nobody", "127.0.0.1", None)
+    assert (done.event, done.actor_id, done.facts) == ("sign_in.done", alice.id, {"method": "password"})
+    assert "my secret" not in repr([vars(entry) for entry in (failed, done)])
+
+
+def test_guessing_is_slowed_alike_for_names_that_exist_and_not(app: Doorward) -> None:
+    make_account("alice")
+    make_account("bobby")
+    answers = {}
+    for name in ("alice", "frank"):
+        visitor = Visitor(app.test_client())
+        statuses = [visitor.sign_in(name, "wrong words here").status for _ in range(10)]
+        page = visitor.sign_in(name)
+        assert statuses == [422] * 10
+        assert page.status == 429
+        assert 0 < int(page.response.headers["Retry-After"]) <= 900
+        answers[name] = told(page, name)
+    assert answers["alice"] == answers["frank"]
+    assert Visitor(app.test_client()).sign_in("bobby").path == "/account"
+
+
+def test_a_guess_counts_however_the_name_is_written(app: Doorward, visitor: Visitor) -> None:
+    make_account("alice", email="alice@b\u00fccher.example", email_canonical="alice@xn--bcher-kva.example")
+    spellings = ["alice@b\u00fccher.example", "ALICE@B\u00dcCHER.example", "alice@xn--bcher-kva.example"]
+    spellings += ["\uff41lice@bu\u0308cher.example", "alice@b\u00fccher\u3002example"]
+    for _ in range(2):
+        for typed in spellings:
+            assert visitor.sign_in(typed, "wrong words here").status == 422
+    assert [visitor.sign_in(typed).status for typed in spellings] == [429] * len(spellings)
+
+
+def test_nobody_is_locked_out_for_longer_than_the_window(visitor: Visitor) -> None:
+    make_account("alice")
+    with transaction():
+        for _ in range(500):
+            throttle.count_failure(throttle.counter_of("name", "alice"))
+    assert visitor.sign_in("alice").status == 429
+    clock.shift(throttle.WINDOW + timedelta(seconds=1))
+    assert visitor.sign_in("alice").path == "/account"
+
+
+def test_a_success_begins_the_count_anew(visitor: Visitor) -> None:
+    make_account("alice")
+    for _ in range(2):
+        for _ in range(9):
+            visitor.sign_in("alice", "wrong words here")
+        assert visitor.sign_in("alice").path == "/account"
+        visitor.sign_out()
+
+
+def test_an_address_that_tries_many_names_is_slowed(app: Doorward, visitor: Visitor) -> None:
+    make_account("alice")
+    with transaction():
+        for _ in range(100):
+            throttle.count_failure(throttle.counter_of("address", "127.0.0.1"))
+    assert visitor.sign_in("alice").status == 429
+    elsewhere = app.test_client()
+    elsewhere.environ_base["REMOTE_ADDR"] = "198.51.100.7"
+    assert Visitor(elsewhere).sign_in("alice").path == "/account"
+
+
+def test_many_browsers_of_one_person_sign_in_at_once(app: Doorward) -> None:
+    make_account("alice")
+    clients = [app.test_client() for _ in range(6)]
+    pages = [Visitor(client).get("/sign-in") for client in clients]
+
+    def send(number: int) -> int:
+        fields = {"name": "alice", "password": PASSWORD}
+        return Visitor(clients[number]).send(pages[number], fields, follow=False).status
+
+    assert race(6, send) == [302] * 6
+
+
+def test_a_sign_in_does_not_spoil_the_form_of_who_edits_the_record(visitor: Visitor) -> None:
+    make_account("ada")
+    alice = make_account("alice")
+    assert isinstance(alice, User)
+    seen = alice.version
+    clock.shift(timedelta(minutes=3))
+    assert visitor.sign_in("alice").path == "/account"
+    with transaction():
+        edit_user(
+            actor_named("ada"),
+            alice.id,
+            version=seen,
+            display_name="Alice A.",
+            email="alice@example.org",
+            time_zone="UTC",
+            daily_limit_override=None,
+        )
+    assert db.session.get_one(User, alice.id).display_name == "Alice A."
+
+
+def test_a_sign_in_form_left_open_works_while_signed_in(person: Callable[..., Visitor]) -> None:
+    make_account("bobby")
+    alice = person("alice")
+    clock.shift(timedelta(minutes=10))
+    token = alice.get("/account").form_to("/sign-out").find(".//input[@name='csrf_token']")
+    assert token is not None
+    data = {"name": "bobby", "password": PASSWORD, "csrf_token": token.get("value")}
+    answer = alice.client.post("/sign-in", data=data)
+    assert answer.status_code == 302
+    assert "bobby" in alice.get("/account").text
+
+
+def test_an_actor_made_of_an_account_carries_what_it_may() -> None:
+    account = User(username="alice", kind="user", epoch=1)
+    made = actor_of(account, address="203.0.113.9", request_id="r")
+    assert (made.name, made.kind.value, made.rank, made.credential) == ("alice", "user", 10, "session")
