@@ -17,7 +17,7 @@ from portal.accounts.directory import UserFilter, account_named, list_users, use
 from portal.clients.models import ServiceClient
 from portal.clients.service import create_client, list_clients
 from portal.core.access import operator_actor
-from portal.core.database import transaction
+from portal.core.database import db, transaction
 from portal.core.errors import Invalid, NotFound, PortalError
 from portal.core.settings import BadSetting, Settings, load
 from portal.demo.seed import seed_demo
@@ -67,6 +67,9 @@ def in_frame(command: Callable[P, None]) -> Callable[P, None]:
                 fail(told or str(error.words))
             except PortalError as error:
                 fail(str(error.words))
+            finally:
+                db.session.remove()
+                db.engine.dispose()
 
     return framed
 

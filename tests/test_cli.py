@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from portal import create_app
 from portal.cli import main
+from portal.core.database import db
 from portal.core.settings import load
 from tests.people import PASSWORD
 from tests.visitor import Visitor
@@ -41,6 +42,8 @@ def test_create_admin_makes_one_who_can_sign_in(doorward: Doorwards, database_ur
     visitor = Visitor(app.test_client())
     assert visitor.sign_in("root", made["password"]).path == "/admin"
     assert visitor.get("/admin/admins").status == 200
+    with app.app_context():
+        db.engine.dispose()
 
 
 def test_a_password_from_standard_input_is_not_printed(doorward: Doorwards) -> None:

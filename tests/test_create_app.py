@@ -15,7 +15,8 @@ def build(folder: Path, **given: object) -> Doorward:
 
 
 def test_making_the_application_needs_no_database(tmp_path: Path) -> None:
-    assert build(tmp_path, database_url="postgresql://nobody@127.0.0.1:1/none").url_map
+    app = build(tmp_path, database_url="postgresql://nobody@127.0.0.1:1/none")
+    assert app.test_client().get("/health/live").status_code == 200
 
 
 def test_what_flask_leaves_open_is_closed(tmp_path: Path) -> None:

@@ -533,8 +533,11 @@ def _add_search() -> None:
         op.execute("CREATE INDEX ix_search_accounts ON accounts USING gin (search_text gin_trgm_ops)")
         op.execute("CREATE INDEX ix_search_prefix ON accounts (username_canonical text_pattern_ops)")
         op.execute(
-            "CREATE INDEX ix_search_messages ON message_contents USING gin "
-            "(jsonb_to_tsvector('simple'::regconfig, messages, '[\"string\"]'::jsonb))"
+            # What was said, alone or in parts; not the roles, the types and the names of calls.
+            "CREATE INDEX ix_search_messages ON message_contents USING gin ("
+            "jsonb_to_tsvector('simple'::regconfig, "
+            "jsonb_path_query_array(messages, '$[*].content ? (@.type() == \"string\")'::jsonpath) || "
+            "jsonb_path_query_array(messages, '$[*].content[*].text'::jsonpath), '[\"string\"]'::jsonb))"
         )
         return
     # The rowid of accounts ties the index to its row, so after a VACUUM the index must be rebuilt.
@@ -555,7 +558,10 @@ def _add_search() -> None:
         "INSERT INTO account_search (account_search, rowid, search_text) VALUES "
         "('delete', old.rowid, old.search_text); END"
     )
-    op.execute("CREATE VIRTUAL TABLE message_search USING fts5(words, content='')")
+    # Accents count, as they do on PostgreSQL without an extension.
+    op.execute(
+        "CREATE VIRTUAL TABLE message_search USING fts5(words, content='', tokenize='unicode61 remove_diacritics 0')"
+    )
 
 
 def _drop_search() -> None:

@@ -51,7 +51,7 @@ def verify_key() -> Response:
             credits=asked.cost.credits,
             scopes=tuple(asked.scopes),
             ip=asked.ip,
-            model=check_text("/model", asked.model, 80).strip().lower(),
+            model=check_text("/model", asked.model.strip().lower(), 80),
         ),
     )
     return json_response(shape_of(answer))

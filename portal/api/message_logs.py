@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -82,16 +82,16 @@ def _instant(name: str) -> datetime | None:
         return None
     try:
         instant = datetime.fromisoformat(given)
-    except ValueError:
-        instant = None
-    if instant is None or instant.tzinfo is None:
-        raise Invalid({"/" + name: gettext("This is not an ISO 8601 instant with a zone.")})
-    return instant
+        if instant.tzinfo is not None:
+            return instant.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise Invalid({"/" + name: gettext("This is not an ISO 8601 instant with a zone.")})
 
 
 def _limit() -> int:
     given = request.args.get("limit", "50")
-    if not given.isascii() or not given.isdigit() or not 1 <= int(given[:6]) <= 200:
+    if not given.isascii() or not given.isdigit() or len(given) > 3 or not 1 <= int(given) <= 200:
         raise Invalid({"/limit": gettext("A whole number from 1 to 200.")})
     return int(given)
 

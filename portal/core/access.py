@@ -78,15 +78,17 @@ LEVEL_3: frozenset[Capability] = LEVEL_2
 LEVELS: dict[int, frozenset[Capability]] = {1: LEVEL_1, 2: LEVEL_2, 3: LEVEL_3}
 
 PERMISSIONS: dict[str, frozenset[Capability]] = {
-    "users.read": frozenset({C.USER_FIND, C.USER_CONTACT, C.USER_READ, C.LOG_METADATA, C.PLAN_READ}),
-    "users.write": frozenset({C.USER_FIND, C.USER_CONTACT, C.USER_READ, C.USER_WRITE, C.LOG_METADATA, C.PLAN_READ}),
+    "users.read": frozenset({C.USER_FIND, C.USER_CONTACT, C.USER_READ, C.LOG_METADATA, C.LOG_READ, C.PLAN_READ}),
+    "users.write": frozenset(
+        {C.USER_FIND, C.USER_CONTACT, C.USER_READ, C.USER_WRITE, C.LOG_METADATA, C.LOG_READ, C.PLAN_READ}
+    ),
     "users.delete": frozenset({C.USER_FIND, C.USER_CONTACT, C.USER_READ, C.USER_DELETE, C.PLAN_READ}),
     "credits.write": frozenset({C.USER_FIND, C.USER_READ, C.CREDIT_READ, C.CREDIT_WRITE}),
     "plans.write": frozenset({C.PLAN_READ, C.PLAN_WRITE}),
     "staff.manage": frozenset({C.STAFF_MANAGE}),
     "admins.manage": frozenset({C.ADMIN_MANAGE}),
     "clients.manage": frozenset({C.CLIENT_MANAGE}),
-    "logs.content": frozenset({C.LOG_METADATA, C.LOG_CONTENT}),
+    "logs.content": frozenset({C.LOG_METADATA, C.LOG_READ, C.LOG_CONTENT}),
     "audit.read": frozenset({C.AUDIT_READ}),
     "jobs.run": frozenset({C.JOB_READ, C.JOB_RUN}),
     "settings.manage": frozenset({C.SETTING_MANAGE}),

@@ -100,6 +100,8 @@ def engine_options(settings: Settings) -> dict[str, Any]:
             "pool_size": settings.db_pool_size or settings.threads + 4,
             "max_overflow": 0,
             "pool_timeout": settings.db_timeout_s,
+            # Errors are logged and shown in job runs; what people typed stays out of them.
+            "hide_parameters": True,
         }
     milliseconds = settings.db_timeout_s * 1000
     return {
@@ -112,6 +114,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         "max_overflow": 0,
         "pool_timeout": settings.db_timeout_s,
         "pool_pre_ping": True,
+        "hide_parameters": True,
     }
 
 

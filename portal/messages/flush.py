@@ -10,9 +10,10 @@ import fcntl
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
+import msgspec
 import orjson
 from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
@@ -31,7 +32,7 @@ from portal.messages.models import (
     QuarantinedRecord,
     SpoolPosition,
 )
-from portal.messages.shape import plain_text
+from portal.messages.shape import INT, plain_text
 from portal.messages.spool import read_line, spool_of
 
 if TYPE_CHECKING:
@@ -51,6 +52,37 @@ class Flushed:
 
     def __str__(self) -> str:
         return f"stored {self.stored}, duplicate {self.duplicates}, quarantined {self.quarantined}"
+
+
+Size = Annotated[int, msgspec.Meta(ge=0, le=INT)]
+Name = Annotated[str, msgspec.Meta(max_length=128, pattern=r"^[^\0]*\Z")]
+
+
+class _Line(msgspec.Struct):
+    """What a spooled record must hold. Intake writes nothing else; files of other versions and hands may."""
+
+    log_id: UUID
+    client_id: UUID
+    source_id: Name
+    digest: Annotated[str, msgspec.Meta(pattern=r"^(?:[0-9a-f]{2})+\Z")]
+    user_id: UUID
+    conversation: Name
+    model: Name
+    messages: list[dict[str, Any]]
+    tokens: dict[str, Size]
+    latency_ms: Size | None
+    at: Annotated[datetime, msgspec.Meta(tz=True)]
+    received_at: Annotated[datetime, msgspec.Meta(tz=True)]
+    extra: dict[str, Any] | None
+
+
+def fault_of(record: dict[str, Any]) -> str | None:
+    """Why a spooled record cannot be stored at all: one such line must not stop all that wait behind it."""
+    try:
+        msgspec.convert(record, _Line)
+    except msgspec.ValidationError as error:
+        return f"no record: {error}"
+    return None
 
 
 @dataclass(slots=True)
@@ -128,10 +160,11 @@ def _read_chunk(path: Path, position: int, *, torn_ends: bool) -> _Chunk | None:
                 if not line or (not line.endswith(b"\n") and not torn_ends):
                     break
                 record = read_line(line)
-                if record is not None:
+                fault = "damaged line" if record is None else fault_of(record)
+                if record is not None and fault is None:
                     chunk.records.append(record)
                 elif line.endswith(b"\n"):
-                    chunk.poison.append((line, "damaged line"))
+                    chunk.poison.append((line, fault or "damaged line"))
                 size += len(line)
                 chunk.end += len(line)
             return chunk

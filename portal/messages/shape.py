@@ -15,6 +15,7 @@ from portal.core.text import gettext
 
 MOST_BYTES = 256 * 1024
 MOST_DEPTH = 32
+MOST_MODEL = 80
 MOST_MESSAGES = 1000
 FUTURE = timedelta(days=1)
 INT = 2**31 - 1
@@ -162,7 +163,7 @@ def read_record(raw: Any) -> Record:
         username=username,
         user_id=user_id,
         conversation=_text(plain, "conversation_id", 128),
-        model=(_text(plain, "model", 80) or "").strip().lower(),
+        model=_model(plain),
         messages=_messages(plain),
         tokens={TOKENS[name]: _whole(value, name) for name, value in (usage or {}).items() if value is not None},
         latency_ms=None if latency is None else _whole(latency, "latency_ms"),
@@ -170,6 +171,14 @@ def read_record(raw: Any) -> Record:
         extra=metadata or None,
         digest=hashlib.sha256(canonical).digest()[:16],
     )
+
+
+def _model(raw: dict[str, Any]) -> str:
+    """The model's name in small letters, measured as it is kept: some letters grow when they are lowered."""
+    name = (_text(raw, "model", MOST_MODEL) or "").strip().lower()
+    if len(name) > MOST_MODEL:
+        raise BadRecord(gettext("%(name)s must be a text of 1 to %(most)s characters", name="model", most=MOST_MODEL))
+    return name
 
 
 def _user_id(raw: dict[str, Any]) -> UUID | None:
@@ -190,5 +199,6 @@ def plain_text(messages: list[dict[str, Any]]) -> str:
         if isinstance(content, str):
             words.append(content)
         elif isinstance(content, list):
-            words += [part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)]
+            said = [part.get("text") if isinstance(part, dict) else part for part in content]
+            words += [part for part in said if isinstance(part, str)]
     return "\n".join(words)

@@ -193,9 +193,13 @@ class FileSpool:
             except FileNotFoundError:
                 continue  # stored and removed meanwhile
             for line in lines:
-                record = read_line(line)
-                if record is not None and {"client_id", "source_id", "digest"} <= set(record):
-                    yield (record["client_id"], record["source_id"]), bytes.fromhex(record["digest"])
+                record = read_line(line) or {}
+                try:
+                    key, digest = (record["client_id"], record["source_id"]), bytes.fromhex(record["digest"])
+                    hash(key)
+                except (KeyError, TypeError, ValueError):
+                    continue  # the flush will set it aside
+                yield key, digest
 
     def known(self, client_id: str, source_id: str) -> bytes | None:
         """The digest of a record that waits here, by its client and id. Raises Unavailable."""

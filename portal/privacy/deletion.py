@@ -80,7 +80,8 @@ def delete_user(actor: Actor, user_id: UUID, *, typed_name: str) -> DeletedUser:
     revoke_all_keys(actor, user.id)
     raise_epoch(user)
     user.state = State.DELETED.value
-    user.username = user.username_canonical = f"deleted-{user.id.hex}"
+    # A colon stands in no username, so nobody can hold this name beforehand and make the user undeletable.
+    user.username = user.username_canonical = f"deleted:{user.id.hex}"
     user.email = user.email_canonical = user.email_verified_at = user.password_hash = None
     user.display_name = ""
     user.search_text = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from portal.accounts.directory import find_users, user_record
 from portal.accounts.lifecycle import target_of
@@ -15,7 +15,7 @@ from portal.audit.record import record
 from portal.core.access import Capability, needs
 from portal.core.database import db
 from portal.keys.models import ApiKey
-from portal.keys.service import keys_of
+from portal.keys.service import SHOWN, keys_of
 from portal.signin.models import SignInSession
 from portal.signin.sessions import living_sessions
 from portal.support.masks import mask_address, mask_email
@@ -89,7 +89,7 @@ def search_desk(actor: Actor, search: str) -> list[Found]:
         owners = db.session.scalars(
             select(Account)
             .join(ApiKey, ApiKey.user_id == Account.id)
-            .where(ApiKey.prefix.startswith(wanted[:10], autoescape=True), Account.state != State.DELETED.value)
+            .where(_begins(wanted), Account.state != State.DELETED.value)
             .limit(20)
         )
         hits = list(dict.fromkeys([*hits, *owners]))
@@ -97,6 +97,13 @@ def search_desk(actor: Actor, search: str) -> list[Found]:
         Found(hit.id, hit.username, hit.display_name, email_for(actor, hit), hit.state, hit.last_seen_at)
         for hit in hits
     ]
+
+
+def _begins(typed: str) -> ColumnElement[bool]:
+    """Keys whose shown start this is. The whole of it, as copied from a page, goes to the index."""
+    if len(typed) >= SHOWN:
+        return ApiKey.prefix == typed[:SHOWN]
+    return ApiKey.prefix.startswith(typed, autoescape=True)
 
 
 @needs(Capability.USER_FIND)

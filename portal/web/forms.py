@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from sqlalchemy.exc import IntegrityError
+
 from portal.core.database import db
 from portal.core.errors import Conflict, Forbidden, Invalid
 from portal.web.frame import keep_trace
@@ -30,8 +32,10 @@ def told_beside(form: FlaskForm) -> Iterator[Attempt]:
         yield attempt
         db.session.flush()
         attempt.done = True
-    except (Invalid, Conflict, Forbidden) as error:
+    except (Invalid, Conflict, Forbidden, IntegrityError) as caught:
         db.session.rollback()
+        # Somebody else took the name, or did the same, between our looking and our writing.
+        error = Conflict() if isinstance(caught, IntegrityError) else caught
         keep_trace(error)
         fields = error.fields if isinstance(error, Invalid) else {}
         for name, words in fields.items():
@@ -51,3 +55,8 @@ def local_target(wanted: str | None, fallback: str) -> str:
         return fallback
     parts = urlsplit(wanted)
     return wanted if not parts.scheme and not parts.netloc else fallback
+
+
+def version_of(typed: str | None) -> int:
+    """The version that a hidden field names; 0, which no record has, for anything else."""
+    return int(typed) if typed and typed.isascii() and typed.isdigit() and len(typed) < 10 else 0

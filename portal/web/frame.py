@@ -10,7 +10,7 @@ import structlog
 from flask import Flask, Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException
@@ -106,6 +106,12 @@ def register_errors(app: Flask) -> None:
     @app.errorhandler(StaleDataError)
     def changed_meanwhile(_error: StaleDataError) -> Response:
         return answer_error(errors.Conflict(gettext("Someone else changed this record in the meantime.")))
+
+    @app.errorhandler(IntegrityError)
+    def clashed(error: IntegrityError) -> Response:
+        """Two did the same at once and one came first; the rule that looked beforehand could not see it."""
+        log.info("request.clashed", error=type(error.orig).__name__)
+        return answer_error(errors.Conflict())
 
     for lost in (OperationalError, PoolTimeout, sqlite3.OperationalError, psycopg.OperationalError):
         app.register_error_handler(lost, _database_away)

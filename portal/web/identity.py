@@ -15,7 +15,7 @@ from portal.core import access
 from portal.core.actor import Actor, ActorKind, nobody
 from portal.core.errors import Unauthenticated
 from portal.core.text import gettext
-from portal.signin.sessions import actor_of, note_use, session_of
+from portal.signin.sessions import actor_of, note_use, session_of, sign_out
 from portal.web.avatars import initials_of, palette_of
 
 if TYPE_CHECKING:
@@ -134,7 +134,12 @@ def note_visit() -> None:
 
 
 def enter_session(secret: str) -> None:
-    """Start a browser's session afresh: nothing of before is kept, the CSRF token neither."""
+    """Start a browser's session afresh: nothing of before is kept, the CSRF token neither.
+
+    A session that the cookie still held ends: a copy of it made before must not stay good.
+    """
+    if (earlier := session.get(COOKIE_KEY)) and isinstance(earlier, str):
+        sign_out(actor(), earlier)
     session.clear()
     session[COOKIE_KEY] = secret
     session.permanent = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from flask import request, url_for
@@ -9,10 +10,12 @@ from flask import request, url_for
 if TYPE_CHECKING:
     from portal.core.pages import Page
 
+CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f]+")
+
 
 def typed(name: str, *, most: int = 200) -> str:
-    """A filter as typed, cut to a sane length and without NUL, which no database takes."""
-    return request.args.get(name, "").replace("\0", "")[:most]
+    """A filter as typed, cut to a sane length, without control characters: no database takes NUL, no page the rest."""
+    return CONTROL.sub(" ", request.args.get(name, ""))[:most]
 
 
 def page_urls(page: Page[Any]) -> tuple[str | None, str | None]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from portal.web.frame import Doorward
+from portal.web.logs import set_up_logs
 from tests.people import PASSWORD, make_account
 from tests.visitor import SeenPage, Visitor
 
@@ -123,8 +124,11 @@ def test_the_address_is_counted_from_the_right(wanted: str, visitor: Visitor) ->
 
 @pytest.mark.parametrize("setting", [{"log_level": "info", "log_format": "json"}])
 def test_a_mailed_token_is_not_in_the_log(capsys: pytest.CaptureFixture[str], app: Doorward) -> None:
+    set_up_logs(app.extensions["settings"])  # to what capsys reads
     app.test_client().get("/reset/canary-token")
     printed = capsys.readouterr().err
+    with capsys.disabled():
+        set_up_logs(app.extensions["settings"])
     assert "/reset/…" in printed or "/reset/\\u2026" in printed
     assert "canary-token" not in printed
 

@@ -42,8 +42,8 @@ def show(name: str) -> ResponseReturnValue:
 @requires(Capability.JOB_RUN)
 def run(name: str) -> ResponseReturnValue:
     """Run it now and say what came of it."""
-    note_start_by_hand(actor(), _known(name))
-    done = run_job(name, by_hand=True)
+    done = run_job(_known(name), by_hand=True)
+    note_start_by_hand(actor(), name)
     if done is not None and done.outcome == "done":
         flash(gettext("%(name)s: %(summary)s", name=name, summary=done.summary), "green")
     else:

@@ -15,7 +15,7 @@ from portal.core.text import gettext
 from portal.core.text import lazy_gettext as words
 from portal.usage.models import Plan
 from portal.usage.plans import PlanTerms, create_plan, edit_plan, list_plans, plan_record
-from portal.web.forms import told_beside
+from portal.web.forms import told_beside, version_of
 from portal.web.gates import requires
 from portal.web.identity import actor
 
@@ -31,7 +31,6 @@ class PlanForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
     name = StringField(words("Name"), [InputRequired(words("Give the plan a name."))])
     daily_limit = IntegerField(words("Conversations a day"), [Optional(), BOUNDS])
     credits_per_month = IntegerField(words("Credits a month"), [NEEDED, BOUNDS], default=0)
-    rate_per_minute = IntegerField(words("Calls a minute"), [Optional(), BOUNDS])
     key_count = IntegerField(words("Keys"), [NEEDED, BOUNDS], default=5)
     retention_days = IntegerField(words("Days for which logs are kept"), [NEEDED, BOUNDS], default=365)
 
@@ -41,7 +40,7 @@ def _terms(form: PlanForm, plan: Plan | None) -> PlanTerms:
         name=form.name.data.strip(),
         daily_limit=form.daily_limit.data,
         credits_per_month=form.credits_per_month.data,
-        rate_per_minute=form.rate_per_minute.data,
+        rate_per_minute=plan.rate_per_minute if plan else None,
         key_count=form.key_count.data,
         retention_days=form.retention_days.data,
         prices=plan.prices if plan else {},
@@ -77,9 +76,8 @@ def edit(plan_id: UUID) -> ResponseReturnValue:
     plan = plan_record(actor(), plan_id)
     form = PlanForm(obj=plan)
     if form.validate_on_submit():
-        version = int(form.version.data) if (form.version.data or "").isdigit() else 0
         with told_beside(form) as attempt:
-            edit_plan(actor(), plan_id, _terms(form, plan), version=version)
+            edit_plan(actor(), plan_id, _terms(form, plan), version=version_of(form.version.data))
         if attempt.done:
             flash(gettext("Saved. It holds from the next call on."), "green")
             return redirect(url_for("admin.plans.index"))

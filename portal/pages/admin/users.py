@@ -28,7 +28,7 @@ from portal.usage.credits import grant_credits
 from portal.usage.history import last_days, ledger
 from portal.usage.plans import change_plan, default_plan, list_plans
 from portal.web.charts import days_chart
-from portal.web.forms import told_beside
+from portal.web.forms import told_beside, version_of
 from portal.web.gates import requires
 from portal.web.identity import actor
 from portal.web.lists import typed
@@ -186,7 +186,7 @@ def edit(user_id: UUID) -> ResponseReturnValue:
             lifecycle.edit_user(
                 actor(),
                 user_id,
-                version=int(form.version.data) if (form.version.data or "").isdigit() else 0,
+                version=version_of(form.version.data),
                 display_name=form.display_name.data or "",
                 email=form.email.data,
                 time_zone=form.time_zone.data or "",

@@ -31,7 +31,7 @@ def test_the_log_is_paged_newest_first(person: Callable[..., Visitor]) -> None:
     bob = make_account("bob")
     ada = person("ada")
     for _ in range(60):
-        ada.get(f"/admin/users/{bob.id}")
+        ada.client.get(f"/admin/users/{bob.id}")
     first = ada.get("/admin/audit?event=record.viewed")
     onward = next(link.get("href") or "" for link in first.tree.iter("a") if link.get("rel") == "next")
     assert (len(rows_of(first)), len(rows_of(ada.get(onward)))) == (50, 10)

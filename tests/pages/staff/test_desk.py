@@ -32,10 +32,11 @@ def test_a_user_is_found_by_name_whole_email_key_and_id(level: str, person: Pers
 
 
 @pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("search", ["canary", "bob@", "@canary.example", "bob@canary", "%", "_", "'", '"', "dw_", "\0"])
-def test_a_part_of_an_email_finds_nobody(search: str, level: str, person: Person, key_of: Callable[..., str]) -> None:
-    key_of(make_account("zoe", email="bob@canary.example", email_canonical="bob@canary.example", search_text=""))
-    assert found(person(level), search) == []
+def test_a_part_of_an_email_finds_nobody(level: str, person: Person, key_of: Callable[..., str]) -> None:
+    key_of(make_account("zoe", email="bob@canary.example", email_canonical="bob@canary.example"))
+    staff = person(level)
+    for search in ("canary", "bob@", "@canary.example", "bob@canary", "example", "%", "_", "'", '"', "dw_", "\0"):
+        assert found(staff, search) == [], search
 
 
 def test_staff_admins_and_the_deleted_are_not_found(person: Person) -> None:
