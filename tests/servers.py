@@ -139,9 +139,10 @@ class Server:
                 stderr=log,
                 start_new_session=True,
             )
-        self._wait_until_live()
+        self.wait_until_live()
 
-    def _wait_until_live(self) -> None:
+    def wait_until_live(self) -> None:
+        """Until it answers. Raises ServerFailed."""
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
@@ -196,6 +197,18 @@ class Server:
             timeout=120,
             check=False,
         )
+
+    def begin(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start `doorward …` and do not wait for it; its output goes to the server's."""
+        with (self.data_dir / "server.log").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "portal.cli", *arguments],
+                env=self.environment,
+                cwd=self.data_dir,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
 
     def command(self, *arguments: str, text: str = "") -> str:
         """What `doorward …` prints. Raises AssertionError when it fails."""

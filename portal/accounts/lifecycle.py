@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select, update
 
 from portal.accounts import names
+from portal.accounts.links import Purpose, make_link
 from portal.accounts.models import Account, Admin, Kind, StaffMember, State, User
 from portal.audit import events
 from portal.audit.record import Target, record
-from portal.core import access
+from portal.core import access, settings
 from portal.core.access import Capability, needs, outranks
 from portal.core.database import db
 from portal.core.errors import Conflict, Forbidden, Invalid, NotFound
 from portal.core.text import gettext
+from portal.mail.outbox import write_mail
+from portal.mail.rendering import site_link
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -30,6 +33,12 @@ def target_of(account: Account) -> Target:
 def raise_epoch(account: Account) -> None:
     """Kill every session, token and key issued to the account before now."""
     account.epoch = account.epoch + 1
+
+
+def mail_confirmation(account: Account) -> None:
+    """Mail the link that confirms the account's address; one of before dies."""
+    values = {"name": account.shown_name, "link": site_link(make_link(Purpose.CONFIRM, account))}
+    write_mail(account.email or "", "confirm", values, language=account.language, account_id=account.id)
 
 
 def _changeable(actor: Actor, account: Account) -> None:
@@ -100,6 +109,8 @@ def edit_user(
     if user.email_canonical != canonical:
         user.email_canonical, user.email_verified_at = canonical, None
         raise_epoch(user)  # a link mailed to the address of before must not open the account
+        if settings.current().confirm_email and user.state == State.ACTIVE:
+            mail_confirmation(user)
     names.refresh_search_text(user)
     record(actor, events.ACCOUNT_EDITED, target_of(user), {"changed": changed})
     return user

@@ -236,7 +236,7 @@ class Settings(BaseModel):
         """Host names that are answered."""
         own = urlsplit(self.site_url).hostname or "localhost"
         local = [] if self.production else ["localhost", "127.0.0.1", "[::1]"]
-        return list(dict.fromkeys([*self.trusted_hosts, own, *local]))
+        return list(dict.fromkeys([*(host.lower() for host in self.trusted_hosts), own, *local]))
 
 
 _current: ContextVar[tuple[Settings, ...]] = ContextVar("settings", default=())

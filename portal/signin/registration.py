@@ -127,8 +127,7 @@ def register(actor: Actor, person: NewPerson, password: str) -> User | None:
     record(own, events.ACCOUNT_REGISTERED, target_of(user), {"kind": "user", "plan": plan.name})
     if not confirm:
         return user
-    path = make_link(Purpose.CONFIRM, user)
-    write_mail(columns["email"], "confirm", {"name": user.shown_name, "link": site_link(path)}, account_id=user.id)
+    mail_confirmation(user)
     return None
 
 

@@ -75,9 +75,14 @@ def static_url(path: str) -> str:
     return url_for("static", filename=path, v=_version(path))
 
 
+def theme_cookie() -> str:
+    """The name of the cookie that keeps the theme; `__Host-` where people come over HTTPS."""
+    return "__Host-theme" if settings.current().secure_cookies else "theme"
+
+
 def theme() -> str:
     """The theme of this visitor: light or dark when chosen, else system."""
-    chosen = request.cookies.get("theme", "system")
+    chosen = request.cookies.get(theme_cookie(), "system")
     return chosen if chosen in {"light", "dark"} else "system"
 
 

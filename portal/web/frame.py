@@ -25,6 +25,9 @@ from portal.web import faces, problems
 from portal.web.identity import actor, note_visit
 
 if TYPE_CHECKING:
+    from flask import Request
+    from werkzeug.routing import MapAdapter
+
     from portal.core.errors import PortalError
 
 log = structlog.get_logger()
@@ -43,6 +46,15 @@ BY_STATUS: dict[int, type[PortalError]] = {
 
 class Doorward(Flask):
     """Flask, committing once when the view has returned and nowhere else."""
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """As Flask does; but a Host header that is no name at all still gets the page that says so."""
+        try:
+            return super().create_url_adapter(request)
+        except HTTPException:
+            if request is None:
+                raise
+            return self.url_map.bind("localhost", path_info=request.path, default_method=request.method)
 
     def dispatch_request(self) -> ResponseReturnValue:
         """Run the view, then commit; an error on either way keeps nothing of the change."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, cast
 
 from flask import Flask, g, request, session
@@ -117,13 +118,30 @@ def actor() -> Actor:
     if "actor" not in g:
         person = viewer()
         if person is None:
-            g.actor = nobody(request.remote_addr, g.get("request_id"))
+            g.actor = nobody(peer_address(), g.get("request_id"))
         else:
             if "poll" not in request.args:  # a page that refreshes itself is not a person at work
                 g.used = person
-            g.actor = actor_of(person.account, address=request.remote_addr, request_id=g.get("request_id"))
+            g.actor = actor_of(person.account, address=peer_address(), request_id=g.get("request_id"))
     made: Actor = g.actor
     return made
+
+
+def peer_address() -> str | None:
+    """Where the request comes from, in the one form of that IP address; None when what a proxy told is none.
+
+    Ports are left out, as some proxies add them, and IPv4 inside IPv6 counts as IPv4: one visitor has one address.
+    """
+    told = request.remote_addr or ""
+    if told.startswith("["):
+        told = told[1:].partition("]")[0]
+    elif told.count(":") == 1:
+        told = told.partition(":")[0]
+    try:
+        address = ip_address(told.partition("%")[0])
+    except ValueError:
+        return None
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def note_visit() -> None:
@@ -164,6 +182,6 @@ def client_actor() -> Actor:
         id=client.id,
         capabilities=access.of_scopes(client.scopes),
         credential="client token",
-        address=request.remote_addr,
+        address=peer_address(),
         request_id=g.get("request_id"),
     )

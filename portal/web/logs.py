@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
     from portal.core.settings import Settings
+
+
+# Line breaks of every sort, escape sequences of terminals, and what turns the direction of writing.
+_UNRULY = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def keep_to_one_line(_logger: object, _method: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Write out what could begin a forged line or move a terminal's cursor; JSON does so by itself."""
+    for name, value in entry.items():
+        if isinstance(value, str):
+            entry[name] = _UNRULY.sub(lambda found: found[0].encode("unicode_escape").decode(), value)
+    return entry
 
 
 def set_up_logs(settings: Settings) -> None:
@@ -31,6 +46,8 @@ def set_up_logs(settings: Settings) -> None:
     if settings.log_format == "json":
         frames = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
         processors.append(structlog.processors.ExceptionRenderer(frames))
+    else:
+        processors.append(keep_to_one_line)
     structlog.configure(
         processors=[*processors, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),

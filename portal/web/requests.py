@@ -37,6 +37,12 @@ def shown_path(path: str) -> str:
     return SECRET_PATHS.sub(r"/\1/…", path)
 
 
+def host_is_known(host: str, known: list[str]) -> bool:
+    """Whether this Host header, in any case and with any port, is one of ours."""
+    host = host.lower()
+    return host_is_trusted(host, known) or re.sub(r"(?<=\]):\d{1,5}$", "", host) in known
+
+
 def register_requests(app: Flask) -> None:
     """Hook the above into the application."""
 
@@ -49,7 +55,7 @@ def register_requests(app: Flask) -> None:
         now = settings.current()
         if request.path.startswith("/health"):
             return None
-        if not host_is_trusted(request.host, now.hosts):
+        if not host_is_known(request.host, now.hosts):
             raise Malformed(gettext("This site is not known by that host name."))
         if (
             now.secure_cookies

@@ -37,7 +37,7 @@ def alice(app: object) -> Account:
 @pytest.fixture
 def gate(alice: Account, machine: Callable[..., Machine]) -> Machine:
     """A client, and the records it pushed."""
-    made = machine("logs:write", "logs:read")
+    made = machine("logs:write", "logs:read", "logs:content")
     assert made.post("/message-logs", {"records": RECORDS}).get_json()["accepted"] == len(RECORDS)
     assert flush().stored == len(RECORDS)
     return made

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import pytest
 from sqlalchemy import select
-from sqlalchemy import text as sql
 
 from portal.core.database import db, dialect_name
 from portal.core.errors import Forbidden, NotFound
@@ -94,11 +93,11 @@ def test_words_phrases_and_beginnings_find_the_same_everywhere(told: None) -> No
 def test_the_search_uses_its_index(told: None) -> None:
     if dialect_name() == "sqlite":
         return  # there is no other way to ask it
-    query = select(MessageContent.number).where(matching_words("lazy dog*"))
-    text = str(query.compile(db.engine, compile_kwargs={"literal_binds": True}))
-    db.session.execute(sql("SET enable_seqscan = off"))
-    plan = "".join(row[0] for row in db.session.execute(sql("EXPLAIN " + text.replace(":", r"\:"))))
-    assert "ix_search_messages" in plan
+    query = select(MessageContent.number).where(matching_words("lazy dog*")).compile(db.engine)
+    connection = db.session.connection()
+    connection.exec_driver_sql("SET enable_seqscan = off")
+    plan = connection.exec_driver_sql(f"EXPLAIN {query}", query.params)
+    assert "ix_search_messages" in "".join(row[0] for row in plan)
 
 
 def test_no_search_is_all_of_ones_own(told: None) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import select
 
+from portal.core.database import db
+from portal.signin.models import SignInSession
 from portal.web.frame import Doorward
 from portal.web.logs import set_up_logs
 from tests.people import PASSWORD, make_account
@@ -54,6 +57,31 @@ def test_an_unknown_host_is_refused(host: str, visitor: Visitor) -> None:
     page = visitor.get("/sign-in", headers={"Host": host})
     assert page.status == 400
     assert host not in page.html
+
+
+def test_no_host_is_too_strange_to_be_refused_with_a_page(app: Doorward) -> None:
+    client = app.test_client()
+    strange = [
+        "",
+        "a b",
+        "[::1",
+        "a\0b",
+        "localhost:99999999",
+        "localhost:x",
+        "\u00e9.example",
+        "me@localhost",
+        "a" * 300,
+    ]
+    for host in strange:
+        for path in ("/sign-in", "/nothing-here", "/api/v1/message-logs"):
+            assert client.get(path, headers={"Host": host}).status_code == 400, host
+        assert client.get("/health/live", headers={"Host": host}).status_code == 200, host
+
+
+@pytest.mark.parametrize("setting", [{**PROD, "trusted_hosts": "Inner.Example"}])
+def test_a_host_is_known_in_capitals_too(visitor: Visitor) -> None:
+    for host in ("LOCALHOST", "DESK.example.org:443", "inner.example", "INNER.EXAMPLE", "[::1]:8000"):
+        assert visitor.get("/sign-in", headers={"Host": host}).status == 200, host
 
 
 @pytest.mark.parametrize("setting", [{**PROD, "trusted_hosts": "inner.example"}])
@@ -120,6 +148,27 @@ FORGED = {
 )
 def test_the_address_is_counted_from_the_right(wanted: str, visitor: Visitor) -> None:
     assert seen_address(visitor, FORGED) == wanted
+
+
+@pytest.mark.parametrize("setting", [{"trusted_proxies": 1}])
+def test_an_address_has_one_form_and_nonsense_is_none(app: Doorward) -> None:
+    make_account("alice")
+    told = {
+        "203.0.113.9:4711": "203.0.113.9",
+        "[2001:DB8::1]:443": "2001:db8::1",
+        "2001:db8:0::1": "2001:db8::1",
+        "::ffff:203.0.113.9": "203.0.113.9",
+        "fe80::1%eth0": "fe80::1",
+        "nonsense": None,
+        "203.0.113.9.evil": None,
+        "x" * 300: None,
+    }
+    for header, kept in told.items():
+        visitor = Visitor(app.test_client())
+        visitor.client.environ_base["HTTP_X_FORWARDED_FOR"] = header
+        assert visitor.sign_in("alice").path == "/account", header
+        latest = select(SignInSession.address).order_by(SignInSession.id.desc()).limit(1)
+        assert db.session.scalars(latest).one() == kept, header
 
 
 @pytest.mark.parametrize("setting", [{"log_level": "info", "log_format": "json"}])

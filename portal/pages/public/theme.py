@@ -6,6 +6,7 @@ from flask import Blueprint, redirect, request
 from flask.typing import ResponseReturnValue
 
 from portal.core import settings
+from portal.web.faces import theme_cookie
 from portal.web.forms import local_target
 
 blueprint = Blueprint("theme", __name__)
@@ -17,9 +18,9 @@ def choose() -> ResponseReturnValue:
     """Keep the choice in a cookie and go back."""
     response = redirect(local_target(request.form.get("next"), "/"))
     chosen = request.form.get("theme", "")
+    secure = settings.current().secure_cookies
     if chosen in {"light", "dark"}:
-        secure = settings.current().secure_cookies
-        response.set_cookie("theme", chosen, max_age=YEAR_S, secure=secure, httponly=True, samesite="Lax")
+        response.set_cookie(theme_cookie(), chosen, max_age=YEAR_S, secure=secure, httponly=True, samesite="Lax")
     else:
-        response.delete_cookie("theme")
+        response.delete_cookie(theme_cookie(), secure=secure, httponly=True, samesite="Lax")
     return response

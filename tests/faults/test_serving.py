@@ -1,0 +1,158 @@
+"""`doorward serve`: one server a port, workers that are replaced, nothing left behind when it dies."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Machine
+from tests.servers import Caller, Server, running_server
+
+GONE_WITHIN_S = 15
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """A server of this module; whoever kills a part of it leaves it whole."""
+    with running_server({"DURABILITY": "process"}) as started:
+        yield started
+
+
+def wait_for(happened: Callable[[], bool], what: str) -> None:
+    """Until it has happened."""
+    deadline = time.monotonic() + GONE_WITHIN_S
+    while not happened():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+def listens(port: int) -> bool:
+    """Whether somebody holds the port."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def alive(group: int) -> bool:
+    """Whether any process of the group runs (Linux: one that only waits to be reaped does not)."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                state, _, its_group = (entry / "stat").read_text().rpartition(")")[2].split()[:3]
+                if int(its_group) == group and state != "Z":
+                    return True
+    return False
+
+
+def test_a_second_server_on_the_port_is_refused_in_one_line(server: Server, tmp_path: Path) -> None:
+    second = Server(tmp_path, {}, port=server.port)
+    done = second.attempt("serve")
+    assert done.returncode != 0
+    (line,) = done.stderr.splitlines()
+    assert str(server.port) in line and "taken" in line
+    server.wait_until_live()
+
+
+def test_a_killed_worker_is_replaced(server: Server) -> None:
+    (first,) = server.worker_pids()
+    os.kill(first, signal.SIGKILL)
+    wait_for(lambda: server.worker_pids() not in ([], [first]), "no new worker came")
+    server.wait_until_live()
+    assert server.process.poll() is None
+    statuses = Counter(Caller(server.port).request("GET", "/health/live")[0] for _ in range(20))
+    assert statuses == {200: 20}
+
+
+def test_a_body_without_a_length_is_cut_off_at_the_limit(server: Server) -> None:
+    token = server.make_client("keys:verify", name="chunked")
+    head = (
+        "POST /api/v1/keys/verify HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        f"Authorization: Bearer {token}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall(head.encode())
+        with contextlib.suppress(OSError):  # it may hang up before all is sent
+            for _ in range(10):
+                connection.sendall(b"100000\r\n" + b"x" * 0x100000 + b"\r\n")
+            connection.sendall(b"0\r\n\r\n")
+        with contextlib.suppress(OSError):
+            assert connection.recv(65536).split(b" ")[1] in {b"413", b"400"}
+    server.wait_until_live()
+
+
+def test_slow_bodies_stop_nobody_else(server: Server) -> None:
+    """Fewer than THREADS of them: each holds one thread."""
+    head = "POST /api/v1/keys/verify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{"
+    with contextlib.ExitStack() as stack:
+        for _ in range(10):
+            slow = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=30))
+            slow.sendall(head.encode())
+        began = time.monotonic()
+        assert Caller(server.port, timeout=10).request("GET", "/health/live")[0] == 200
+        assert time.monotonic() - began < 5
+
+
+def test_a_long_header_and_a_thousand_parameters_are_no_fault_of_ours(server: Server) -> None:
+    caller = Caller(server.port)
+    query = "&".join(f"a{number}=1" for number in range(1000))
+    assert caller.request("GET", f"/?{query}")[0] == 200
+    with contextlib.suppress(OSError):  # hanging up is an answer too
+        assert 400 <= Caller(server.port).request("GET", "/", headers={"X-Long": "x" * 65536})[0] < 500
+    server.wait_until_live()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kill_a_worker_first", [False, True])
+def test_a_killed_server_leaves_no_process_and_no_port_held(kill_a_worker_first: bool) -> None:
+    with running_server(workers=2) as server:
+        if kill_a_worker_first:
+            before = server.worker_pids()
+            os.kill(before[0], signal.SIGKILL)
+            wait_for(lambda: len(set(server.worker_pids()) - set(before)) == 1, "no new worker came")
+            time.sleep(1)
+        assert len(server.worker_pids()) == 2
+        os.kill(server.process.pid, signal.SIGKILL)
+        server.process.wait()
+        wait_for(lambda: not listens(server.port), "the port is still held")
+        wait_for(lambda: not alive(server.process.pid), "a worker is still there")
+        server.start()
+        assert len(server.worker_pids()) == 2
+
+
+@pytest.mark.slow
+def test_requests_under_way_are_answered_when_the_server_ends(
+    served: Server, machine: Callable[..., Machine], key_of: Callable[..., str]
+) -> None:
+    token, statuses, lost = machine("keys:verify").token, Counter[int](), []
+    ending = threading.Event()
+
+    def ask() -> None:
+        caller = served.caller(token)
+        while not ending.is_set():
+            try:
+                statuses[caller.post("/api/v1/keys/verify", {"key": "dw_nonsense"})[0]] += 1
+            except ConnectionRefusedError:
+                return
+            except Exception as error:
+                # The connection was closed between two requests; an answer begun is an answer given.
+                lost.append(error)
+                return
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    time.sleep(1)
+    assert served.stop() == 0
+    ending.set()
+    for thread in threads:
+        thread.join(30)
+    assert set(statuses) == {200}
+    assert statuses[200] > 20

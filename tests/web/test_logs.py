@@ -1,0 +1,49 @@
+"""One record a line, whatever was typed into it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from portal import create_app
+from portal.core.settings import load
+
+UNRULY = [
+    "%0aFORGED",
+    "%0d%0aFORGED",
+    "%1b[2J",
+    "%e2%80%a8FORGED",
+    "%c2%85FORGED",
+    "%e2%80%aeFORGED",
+    "%00",
+    "%9bFORGED",
+]
+
+
+def logged(folder: Path, capsys: pytest.CaptureFixture[str], shape: str) -> str:
+    """What the log says of requests for unruly paths."""
+    app = create_app(load({}, folder=folder, data_dir=folder, log_format=shape, log_level="info"))
+    for path in UNRULY:
+        app.test_client().get(f"/a{path}")
+    printed = capsys.readouterr().err
+    with capsys.disabled():
+        create_app(load({}, folder=folder, data_dir=folder, log_level="error"))
+    return printed
+
+
+@pytest.mark.parametrize("shape", ["console", "json"])
+def test_a_path_forges_no_line_and_moves_no_cursor(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], shape: str
+) -> None:
+    printed = logged(tmp_path, capsys, shape)
+    assert len(printed.splitlines()) == len(UNRULY)
+    assert all("request" in line for line in printed.splitlines())
+    assert printed.replace("\n", "").isprintable()
+
+
+def test_json_is_json_and_names_the_request(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for line in logged(tmp_path, capsys, "json").splitlines():
+        entry = json.loads(line)
+        assert (entry["event"], entry["status"], len(entry["request_id"])) == ("request", 404, 32)
