@@ -8,10 +8,11 @@ import socket
 import sys
 from importlib import import_module
 from multiprocessing.util import Finalize
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import flask_migrate
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from portal import create_app
 from portal.core.database import db, transaction
@@ -22,10 +23,14 @@ from portal.mail.rendering import site_link
 from portal.signin.registration import offer_setup
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
     from flask import Flask
 
 PR_SET_PDEATHSIG = 1
 KILL_AFTER_S = 10
+MOST_HEADER_BYTES = 64 * 1024
 
 
 def migrate(app: Flask) -> None:
@@ -73,6 +78,7 @@ def serve(settings: Settings, *, workers: int) -> None:
         backlog=1024,
         respawn_failed_workers=True,
         workers_kill_timeout=KILL_AFTER_S,
+        http1_settings=import_module("granian.http").HTTP1Settings(max_buffer_size=MOST_HEADER_BYTES),
         log_level="error",
         factory=True,
     ).serve()
@@ -83,12 +89,42 @@ def worker_app() -> Flask:
     _belong_to_parent()
     settings = load()
     app = create_app(settings)
+    app.wsgi_app = _with_chunks(app.wsgi_app, settings.max_body_bytes)  # type: ignore[assignment]  # as Flask says
     if settings.jobs:
         clock = Clock(app)
         clock.start()
         # atexit does not run in workers; this does.
         Finalize(None, clock.stop, exitpriority=100)
     return app
+
+
+class _Chunks:
+    """The body of a request without a length, up to a limit: Werkzeug would cut it off there and read on."""
+
+    def __init__(self, stream: Any, most: int) -> None:
+        self.stream = stream
+        self.left = most
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes. Raises RequestEntityTooLarge when there are more than the limit."""
+        data: bytes = self.stream.read(size)
+        self.left -= len(data)
+        if self.left <= 0 and self.stream.read(1):
+            raise RequestEntityTooLarge
+        return data
+
+
+def _with_chunks(app: WSGIApplication, most: int) -> WSGIApplication:
+    """Let bodies be read that come in chunks, without a length. This server ends such a body by itself; without
+    that word it would be taken for empty."""
+
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower() and not environ.get("CONTENT_LENGTH"):
+            environ["wsgi.input"] = _Chunks(environ["wsgi.input"], most)
+            environ["wsgi.input_terminated"] = True
+        return app(environ, start_response)
+
+    return answer
 
 
 def _belong_to_parent() -> None:

@@ -20,7 +20,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,6 +79,12 @@ class Caller:
         """POST JSON, get JSON."""
         status, body, _ = self.request("POST", path, json.dumps(value).encode(), {"Content-Type": "application/json"})
         return status, json.loads(body)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Hang up."""
@@ -148,11 +154,9 @@ class Server:
             if self.process.poll() is not None:
                 raise ServerFailed(f"the server ended with {self.process.returncode}:\n{self.output}")
             with contextlib.suppress(OSError, http.client.HTTPException):
-                caller = Caller(self.port, timeout=5)
-                status, _, _ = caller.request("GET", "/health/live")
-                caller.close()
-                if status == 200:
-                    return
+                with Caller(self.port, timeout=5) as caller:
+                    if caller.request("GET", "/health/live")[0] == 200:
+                        return
             time.sleep(0.05)
         self.kill()
         raise ServerFailed(f"the server did not answer:\n{self.output}")

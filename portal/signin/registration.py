@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import IntegrityError
 
 from portal.accounts import names
-from portal.accounts.lifecycle import admins_exist, check_managed, checked_level, checked_permissions, target_of
+from portal.accounts.lifecycle import (
+    admins_exist,
+    check_managed,
+    checked_level,
+    checked_permissions,
+    mail_confirmation,
+    target_of,
+)
 from portal.accounts.links import Purpose, look_at_link, make_link, spend_link
 from portal.accounts.models import Account, Admin, Kind, StaffMember, State, User
 from portal.audit import events

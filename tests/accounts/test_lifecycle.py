@@ -19,10 +19,11 @@ from portal.accounts.lifecycle import (
 from portal.accounts.links import Purpose, look_at_link, make_link
 from portal.accounts.models import Account, Admin, StaffMember, State, User
 from portal.audit.models import AuditEntry
-from portal.core import access, clock
+from portal.core import access, clock, crypto
 from portal.core.database import db, transaction
 from portal.core.errors import Conflict, Forbidden, Invalid, NotFound, PortalError
 from portal.core.ids import new_id
+from portal.mail.models import OutboxMail
 from portal.signin.reset import start_reset
 from portal.web.frame import Doorward
 from tests.people import actor_named, make_account
@@ -279,6 +280,15 @@ def test_another_address_is_unconfirmed_and_ends_sessions_and_mailed_links(bob: 
     assert kept.epoch == epoch + 1
     with pytest.raises(NotFound):
         look_at_link(token, Purpose.RESET)
+
+
+@pytest.mark.parametrize("setting", [{"confirm_email": True}])
+def test_another_address_is_confirmed_by_a_mail_to_it(bob: User) -> None:
+    edit(bob, email="robert@example.org")
+    mail = db.session.scalars(select(OutboxMail)).one()
+    opened = crypto.unseal(mail.sealed or "", place=f"outbox:{mail.id}")
+    assert (mail.template, opened["to"]) == ("confirm", "robert@example.org")
+    look_at_link(opened["values"]["link"].rpartition("/")[2], Purpose.CONFIRM)
 
 
 def test_the_same_address_written_otherwise_stays_confirmed(bob: User) -> None:
