@@ -29,6 +29,13 @@ ROOT = Path(__file__).resolve().parent.parent
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 30
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "TZ")
+# Becomes the program named in its arguments, which the kernel kills when the test process dies, however that dies.
+TIED = """
+import ctypes, os, sys
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, 9)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
 DEFAULTS = {"BCRYPT_COST": "4", "LOG_LEVEL": "warning", "SMTP_URL": "none", "SITE_NAME": "Doorward"}
 
 
@@ -133,7 +140,7 @@ class Server:
         """Start it (again) and wait until it answers. Raises ServerFailed."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
         self.port = self.port or free_port()
-        command = [sys.executable, "-m", "portal.cli", "serve", "--workers", str(self.workers)]
+        command = [sys.executable, "-I", "-c", TIED, "-m", "portal.cli", "serve", "--workers", str(self.workers)]
         with (self.data_dir / "server.log").open("ab") as log:
             # A session of its own, so that the whole group can be killed; a folder without a .env.
             self.process = subprocess.Popen(
@@ -153,10 +160,9 @@ class Server:
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise ServerFailed(f"the server ended with {self.process.returncode}:\n{self.output}")
-            with contextlib.suppress(OSError, http.client.HTTPException):
-                with Caller(self.port, timeout=5) as caller:
-                    if caller.request("GET", "/health/live")[0] == 200:
-                        return
+            with contextlib.suppress(OSError, http.client.HTTPException), Caller(self.port, timeout=5) as caller:
+                if caller.request("GET", "/health/live")[0] == 200:
+                    return
             time.sleep(0.05)
         self.kill()
         raise ServerFailed(f"the server did not answer:\n{self.output}")

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from portal.accounts.lifecycle import (
     change_level,
     change_permissions,
+    checked_permissions,
     edit_profile,
     edit_user,
     reactivate,
@@ -156,6 +157,10 @@ def test_nobody_grants_what_they_lack(app: Doorward) -> None:
             change_permissions(actor_named("boss"), people["lowmin"].id, wanted)
         with pytest.raises(Forbidden):
             change_permissions(actor_named("adminmin"), people["lowmin"].id, wanted)
+    for wanted in (["logs.content"], ["plans.write", "logs.content"]):
+        with pytest.raises(Forbidden, match="cannot grant what you do not hold"):
+            checked_permissions(actor_named("boss"), wanted)
+    assert checked_permissions(actor_named("boss"), ["users.read", "plans.write"]) == ["plans.write", "users.read"]
     with pytest.raises(Invalid):
         change_permissions(actor_named("ada"), people["lowmin"].id, ["root"])
     with transaction():

@@ -41,8 +41,9 @@ def test_without_a_good_credential_nobody_gets_in(app: Doorward, said: str | Non
 
 def test_a_cut_or_padded_token_is_refused(app: Doorward, machine: Callable[..., Machine]) -> None:
     token = machine().token or ""
-    for wrong in (token[:-1], token + "x", token.upper(), token.removeprefix("dwc_")):
-        assert app.test_client().post(VERIFY, json={}, headers=bearer(f"Bearer {wrong}")).status_code == 401
+    wrong = [f"Bearer {word}" for word in (token[:-1], token + "x", token.upper(), token.removeprefix("dwc_"))]
+    for said in [*wrong, token, f"Basic {token}", f"Token {token}", f"Bearer{token}"]:
+        assert app.test_client().post(VERIFY, json={}, headers=bearer(said)).status_code == 401
 
 
 def test_a_disabled_client_is_refused_from_the_next_call_on(machine: Callable[..., Machine]) -> None:

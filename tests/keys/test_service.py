@@ -1,0 +1,160 @@
+"""A user's own keys: shown once, kept as a digest, as many as the plan allows, dead when revoked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from portal.audit.models import AuditEntry
+from portal.core.access import operator_actor
+from portal.core.crypto import digest
+from portal.core.database import db, transaction
+from portal.core.errors import Conflict, Forbidden, Invalid, NotFound
+from portal.keys.models import ApiKey
+from portal.keys.service import (
+    create_key,
+    keys_of,
+    make_secret,
+    own_key,
+    own_keys,
+    rename_key,
+    revoke_all_keys,
+    revoke_key,
+    well_formed,
+)
+from portal.usage.plans import PlanTerms, change_plan, create_plan
+from portal.web.frame import Doorward
+from tests.people import actor_named, make_account
+from tests.races import race
+
+MANY = pytest.mark.parametrize("setting", [{"threads": 16, "db_timeout_s": 30}])
+
+
+def make(name: str = "laptop", owner: str = "alice") -> tuple[ApiKey, str]:
+    """The owner makes a key."""
+    with transaction():
+        made = create_key(actor_named(owner), name=name)
+    return made.key, made.secret
+
+
+@pytest.fixture(autouse=True)
+def people(app: Doorward) -> None:
+    """Alice and Bob."""
+    make_account("alice")
+    make_account("bob")
+
+
+def test_only_the_digest_of_a_key_is_kept() -> None:
+    key, secret = make()
+    stored = db.session.scalars(select(ApiKey)).one()
+    assert stored.digest == digest(secret)
+    assert secret.startswith(stored.prefix) and len(stored.prefix) == 10
+    kept = [str(getattr(stored, column.key)) for column in ApiKey.__table__.columns if column.key != "digest"]
+    kept += [f"{entry.facts} {entry.target_name}" for entry in db.session.scalars(select(AuditEntry))]
+    assert not any(secret[10:] in text for text in kept)
+    assert key.id == stored.id
+
+
+def test_keys_are_long_all_different_and_prove_their_form() -> None:
+    secrets = {make_secret() for _ in range(500)}
+    assert len(secrets) == 500
+    assert {len(secret) for secret in secrets} == {52}
+    assert all(map(well_formed, secrets))
+
+
+@settings(max_examples=200, deadline=None, database=None)
+@given(st.integers(3, 51), st.sampled_from("abcXYZ019-_é"))
+def test_a_typing_error_is_seen_without_a_look_up(place: int, letter: str) -> None:
+    secret = make_secret()
+    wrong = secret[:place] + letter + secret[place + 1 :]
+    assert well_formed(wrong) is (wrong == secret)
+
+
+@pytest.mark.parametrize("name", ["", "   ", "x" * 61, "a\u202eb", "a\0b", "a\nb"])
+def test_a_name_that_cannot_be_shown_is_refused(name: str) -> None:
+    with pytest.raises(Invalid):
+        make(name)
+    assert db.session.scalars(select(ApiKey)).all() == []
+
+
+def test_the_plan_says_how_many_and_a_revoked_one_makes_room() -> None:
+    first, _ = make("0")
+    for number in range(1, 5):
+        make(str(number))
+    with pytest.raises(Conflict, match="5 keys"):
+        make("one too many")
+    with transaction():
+        revoke_key(actor_named("alice"), first.id)
+    make("another")
+
+
+@MANY
+def test_many_at_once_do_not_pass_the_plans_number(app: Doorward) -> None:
+    with transaction():
+        plan = create_plan(operator_actor(), PlanTerms("narrow", 100, key_count=3))
+        change_plan(operator_actor(), actor_named("alice").id or plan.id, plan.id)
+
+    def work(number: int) -> bool:
+        with app.app_context():
+            try:
+                make(str(number))
+            except Conflict:
+                return False
+            return True
+
+    assert sum(race(8, work)) == 3
+    assert len(own_keys(actor_named("alice"))) == 3
+
+
+def test_another_persons_key_is_not_found() -> None:
+    key, _ = make()
+    bob = actor_named("bob")
+    for act in (own_key, revoke_key, lambda actor, key_id: rename_key(actor, key_id, "mine")):
+        with pytest.raises(NotFound):
+            act(bob, key.id)
+    assert (own_keys(bob), key.revoked_at, key.name) == ([], None, "laptop")
+
+
+def test_revoking_twice_is_as_good_as_once() -> None:
+    key, _ = make()
+    alice = actor_named("alice")
+    with transaction():
+        first = revoke_key(alice, key.id).revoked_at
+    with transaction():
+        assert revoke_key(alice, key.id).revoked_at == first
+    events = db.session.scalars(select(AuditEntry.event).where(AuditEntry.event == "key.revoked")).all()
+    assert len(events) == 1
+
+
+def test_living_keys_come_first_and_the_desk_sees_the_same() -> None:
+    old, _ = make("old")
+    make("new")
+    with transaction():
+        revoke_key(actor_named("alice"), old.id)
+    make_account("tess")
+    tess, alice = actor_named("tess"), actor_named("alice")
+    assert [key.name for key in own_keys(alice)] == ["new", "old"] == [key.name for key in keys_of(tess, old.user_id)]
+
+
+def test_staff_make_no_keys_and_revoke_none() -> None:
+    key, _ = make()
+    make_account("tess")
+    for act in (
+        lambda: create_key(actor_named("tess"), name="mine"),
+        lambda: revoke_all_keys(actor_named("tess"), key.user_id),
+    ):
+        with pytest.raises(Forbidden):
+            act()
+
+
+def test_all_keys_of_a_user_can_be_ended(key_of: Callable[..., str]) -> None:
+    key, _ = make()
+    make("second")
+    make("bobs", "bob")
+    with transaction():
+        assert revoke_all_keys(operator_actor(), key.user_id) == 2
+    assert [one.revoked_at is None for one in own_keys(actor_named("bob"))] == [True]
