@@ -235,7 +235,8 @@ def test_a_torn_tail_of_a_dead_process_is_dropped(push: Push, spool: FileSpool) 
 def test_damaged_lines_are_set_aside_and_the_rest_goes_on(push: Push, spool: FileSpool) -> None:
     push(record(id="a"))
     line = last_line(spool)
-    damage = [b"nonsense\n", b"\n", b"00000000 {}\n", b"\xff\xfe\x00\n", b"zzzzzzzz {}\n", line_of([1])]  # type: ignore[arg-type]
+    no_record = line_of([1])  # type: ignore[arg-type]  # the wrong shape that the test is about
+    damage = [b"nonsense\n", b"\n", b"00000000 {}\n", b"\xff\xfe\x00\n", b"zzzzzzzz {}\n", no_record]
     leave_behind(spool, "gone", changed(line, source_id="b"), *damage, changed(line, source_id="c"))
     assert counts(flush()) == (3, 0, len(damage))
     assert stored_ids() == ["a", "b", "c"]

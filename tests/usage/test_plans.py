@@ -75,4 +75,4 @@ def test_who_may_not_write_plans_writes_none(app: Doorward) -> None:
             edit_plan(actor, default_plan().id, PlanTerms("free", None), version=1)
         with pytest.raises(Forbidden):
             change_plan(actor, alice.id, default_plan().id)
-    assert plan_of(alice).daily_limit == 100  # type: ignore[arg-type]
+    assert plan_of(alice).daily_limit == 100  # type: ignore[arg-type]  # what only a caller without types could pass
