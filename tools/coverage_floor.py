@@ -14,7 +14,21 @@ from typing import Final
 WHOLE: Final = 90.0
 # Module → least percent. A folder stands for each file in it.
 FLOORS: Final[dict[str, float]] = {
+    "portal/core/access.py": 100,
+    "portal/core/actor.py": 100,
     "portal/core/places.py": 100,
+    "portal/accounts/links.py": 100,
+    "portal/clients/service.py": 100,
+    "portal/keys/verify.py": 100,
+    "portal/messages/spool.py": 100,
+    "portal/usage/credits.py": 100,
+    "portal/usage/days.py": 100,
+    "portal/usage/spending.py": 100,
+    "portal/usage/statements.py": 100,
+    "portal/signin/sessions.py": 100,
+    "portal/signin/throttle.py": 100,
+    "portal/web/csrf.py": 100,
+    "portal/web/gates.py": 100,
 }
 # How many of the modules with the most unwalked lines are named when the whole falls short.
 NAMED: Final = 12

@@ -12,6 +12,7 @@ import os
 import secrets
 import threading
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
@@ -218,23 +219,20 @@ class FileSpool:
 
     def files(self) -> list[Path]:
         """All spool files of the host, oldest first."""
-        found = []
-        for path in self.folder.glob(f"*{SUFFIX}"):
-            try:
-                found.append((path.stat().st_mtime_ns, path))
-            except FileNotFoundError:
-                continue
-        return [path for _, path in sorted(found)]
+        return [path for _, path, _ in self._listed()]
 
     def depth(self) -> int:
         """Bytes in all files of the host, stored or not yet removed."""
-        total = 0
-        for path in self.files():
-            try:
-                total += path.stat().st_size
-            except FileNotFoundError:
-                continue
-        return total
+        return sum(size for _, _, size in self._listed())
+
+    def _listed(self) -> list[tuple[int, Path, int]]:
+        """Age, path and size of each file; one that is removed while we look is left out."""
+        found = []
+        for path in self.folder.glob(f"*{SUFFIX}"):
+            with suppress(FileNotFoundError):
+                facts = path.stat()
+                found.append((facts.st_mtime_ns, path, facts.st_size))
+        return sorted(found)
 
     def remove_if_left(self, path: Path, position: int) -> bool:
         """Remove a file that is stored to its end and that no process holds."""

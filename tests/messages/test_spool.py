@@ -200,3 +200,49 @@ def test_a_file_just_begun_is_never_taken_for_left(make: Make) -> None:
 
     race(2, work)
     assert sorted(map(int, kept(writer))) == list(range(300))
+
+
+def test_a_file_that_goes_while_we_look_is_no_fault(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = make()
+    gone = spool.ready_folder() / "gone.spool"
+    gone.symlink_to(tmp_path / "nowhere")
+    assert (spool.files(), spool.depth()) == ([], 0)
+    assert spool.remove_if_left(gone, 0)
+    assert not spool.is_left(gone)
+    monkeypatch.setattr(spool, "files", lambda: [gone])
+    assert spool.known(CLIENT, "a") is None
+
+
+def test_after_letting_go_it_begins_another_file(make: Make) -> None:
+    spool = make(durability="power")
+    spool.append([line("a")])
+    spool.close()
+    spool.append([line("b")])
+    assert sorted(kept(spool)) == ["a", "b"]
+    assert len(spool.files()) == 2
+
+
+def test_letting_go_makes_durable_what_nobody_waited_for(make: Make) -> None:
+    spool = make(durability="power")
+    here = spool._own_file()
+    spool._put(here, line_of(line("a")))
+    spool.close()
+    assert here.synced == here.written
+    assert kept(spool) == ["a"]
+
+
+def test_a_folder_that_takes_no_new_file_is_told(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(28, "no space")
+
+    spool = make()
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(Unavailable):
+        spool.append([line("a")])
+    with pytest.raises(Unavailable):
+        spool.known(CLIENT, "a")
+    monkeypatch.undo()
+    spool.append([line("a")])
+    assert kept(spool) == ["a"]
