@@ -245,8 +245,9 @@ def test_workers_that_were_forked_are_different_holders() -> None:
     """Granian forks its workers after the runner was imported; as one holder they would share every lock."""
     told = (
         "import os, sys\nfrom portal.jobs.runner import clock_holder\n"
-        "child = os.fork()\nprint(clock_holder(), flush=True)\n"
-        "if child: os.waitpid(child, 0)\n"
+        "child = os.fork()\n"
+        "if child: os.waitpid(child, 0)\n"  # one after the other, or their lines run into each other
+        "print(clock_holder(), flush=True)\n"
     )
     said = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True, timeout=60)
     holders = said.stdout.split()
