@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from portal.usage.spending import Standing
 
 
+MOST_HITS = 20
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """One hit of the desk's search, masked."""
@@ -84,13 +87,13 @@ def email_for(actor: Actor, account: Account) -> str:
 def search_desk(actor: Actor, search: str) -> list[Found]:
     """Users that match, masked as the actor's level wants it; a key's prefix finds its owner."""
     wanted = search.strip()
-    hits = find_users(actor, wanted)
+    hits = find_users(actor, wanted, most=MOST_HITS)
     if wanted.startswith("dw_") and len(wanted) >= 7:
         owners = db.session.scalars(
             select(Account)
             .join(ApiKey, ApiKey.user_id == Account.id)
             .where(_begins(wanted), Account.state != State.DELETED.value)
-            .limit(20)
+            .limit(MOST_HITS)
         )
         hits = list(dict.fromkeys([*hits, *owners]))
     return [

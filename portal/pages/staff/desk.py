@@ -6,7 +6,7 @@ from flask import Blueprint, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from portal.core.access import Capability
-from portal.support.record import search_desk
+from portal.support.record import MOST_HITS, search_desk
 from portal.web.gates import requires
 from portal.web.identity import actor
 from portal.web.lists import typed
@@ -22,4 +22,4 @@ def index() -> ResponseReturnValue:
     hits = search_desk(actor(), search) if search else []
     if len(hits) == 1 and search.casefold() in {hits[0].username.casefold(), str(hits[0].id)}:
         return redirect(url_for("staff.users.show", user_id=hits[0].id))
-    return render_template("staff/desk/index.html", q=search, hits=hits)
+    return render_template("staff/desk/index.html", q=search, hits=hits, most=MOST_HITS)

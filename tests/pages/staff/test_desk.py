@@ -45,3 +45,15 @@ def test_staff_admins_and_the_deleted_are_not_found(person: Person) -> None:
     make_account("gone", state="deleted")
     tess = person("tess")
     assert [found(tess, name) for name in ("theo", "ada", "gone", "tess")] == [[], [], [], []]
+
+
+def test_a_list_that_is_cut_says_so(person: Person) -> None:
+    tess = person("tess")
+    for number in range(19):
+        make_account(f"swift{number}")
+    assert "19 users found" in tess.get("/staff?q=swift").text
+    for number in range(19, 22):
+        make_account(f"swift{number}")
+    page = tess.get("/staff?q=swift").text
+    assert "users found" not in page.replace("Users found", "")
+    assert "The first 20 users" in page
