@@ -14,6 +14,7 @@ import portal.keys.models
 import portal.mail.models
 import portal.messages.models
 import portal.privacy.models
+import portal.repeats.models
 import portal.signin.models
 import portal.usage.models
 import portal.work.models  # noqa: F401  # imported so that the metadata is whole

@@ -22,7 +22,7 @@ FLOORS: Final[dict[str, float]] = {
     "portal/keys/verify.py": 100,
     "portal/messages/spool.py": 100,
     "portal/usage/credits.py": 100,
-    "portal/usage/days.py": 100,
+    "portal/accounts/days.py": 100,
     "portal/usage/spending.py": 100,
     "portal/usage/statements.py": 100,
     "portal/signin/sessions.py": 100,

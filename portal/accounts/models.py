@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from portal.accounts.days import Calendar
 from portal.core import access
 from portal.core.database import Model
 
@@ -90,14 +91,31 @@ class Account(Model):
 
 
 class User(Account):
-    """The end user: has a plan, a daily limit, credits and keys."""
+    """The end user: has a plan, a daily limit, credits and keys.
+
+    `boost_extra` raises the daily limit until `boost_until`. `next_plan_id` is the plan from `next_plan_from` on.
+    After a change of zone `held_day` goes on till `held_until` (see accounts/days.py).
+    """
 
     __tablename__ = "users"
 
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
     daily_limit_override: Mapped[int | None] = mapped_column(default=None)
+    boost_extra: Mapped[int] = mapped_column(default=0)
+    boost_until: Mapped[datetime | None] = mapped_column(default=None)
+    next_plan_id: Mapped[UUID | None] = mapped_column(ForeignKey("plans.id"), default=None)
+    next_plan_from: Mapped[datetime | None] = mapped_column(default=None)
+    zone_changed_at: Mapped[datetime | None] = mapped_column(default=None)
+    held_day: Mapped[date | None] = mapped_column(default=None)
+    held_until: Mapped[datetime | None] = mapped_column(default=None)
+    warn_by_mail: Mapped[bool] = mapped_column(default=True)
 
     __mapper_args__ = {"polymorphic_identity": Kind.USER.value}  # noqa: RUF012  # SQLAlchemy reads it from the class
+
+    @property
+    def calendar(self) -> Calendar:
+        """By what this user's days are told."""
+        return Calendar(self.time_zone, self.held_day, self.held_until)
 
     @property
     def capabilities(self) -> frozenset[access.Capability]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from portal.accounts.days import Calendar, usage_day
 from portal.core import clock
 from portal.demo.conversations import make_conversations
 from portal.demo.crowd import Crowd, Recipe, Talker, make_crowd
 from portal.demo.house import make_house, make_login
 from portal.demo.naming import Namer
-from portal.usage.days import usage_day
 
 
 def seed_demo(*, users: int, logs: int, seed: int) -> dict[str, Any]:
@@ -39,5 +39,5 @@ def _talkers(crowd: Crowd) -> list[Talker]:
     """Those who talk; with very few users, where chance may have left nobody using anything, the first of them."""
     if crowd.talkers:
         return crowd.talkers
-    today = usage_day("UTC", clock.now())
+    today = usage_day(Calendar("UTC"), clock.now())
     return [Talker(UUID(crowd.listed[0]["id"]), "UTC", clock.now(), (today,))]

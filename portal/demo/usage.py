@@ -8,8 +8,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from portal.accounts.days import Calendar, usage_day, zone
 from portal.demo.talk import MODEL_SHARES, MODELS
-from portal.usage.days import usage_day, zone
 
 if TYPE_CHECKING:
     from random import Random
@@ -61,8 +61,8 @@ def draw_days(
     spare: bool,
 ) -> list[UsedDay]:
     """The days a user of this plan and limit used since signing up, oldest first. `spare` leaves room today."""
-    today = usage_day(zone_name, now)
-    joined = usage_day(zone_name, since)
+    today = usage_day(Calendar(zone_name), now)
+    joined = usage_day(Calendar(zone_name), since)
     eager = chance.uniform(0.12, 0.6)
     level = math.exp(chance.uniform(0.7, 3.9)) * SIZE.get(plan, 1.0)
     favourites = chance.choices(MODELS, MODEL_SHARES, k=2)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from portal.accounts.days import Calendar
 from portal.core import clock, crypto, database
 from portal.core import settings as current_settings
 from portal.core.access import Capability, needs
@@ -92,7 +93,7 @@ def verify(actor: Actor, question: Question) -> Answer:
     credits = question.credits if question.credits is not None else key.prices.get(question.model, 0)
     outcome = spend(
         actor,
-        Budget(key.user_id, key.daily_limit, key.time_zone),
+        Budget(key.user_id, key.daily_limit, Calendar(key.time_zone)),
         Cost(question.conversations, credits),
         key_id=key.id,
         model=question.model,

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from portal.accounts.days import usage_day
 from portal.accounts.models import State, User
 from portal.core import clock
 from portal.core.access import Capability, needs
 from portal.core.database import db
 from portal.core.errors import NotFound
-from portal.usage.days import usage_day
 from portal.usage.models import CreditEntry, UsageDay
 from portal.usage.plans import plan_of
 from portal.usage.spending import Budget, Standing, standing_of
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def budget_of(user: User) -> Budget:
     """What holds for the user now: the override, else the plan, read at this moment."""
     limit = user.daily_limit_override
-    return Budget(user.id, plan_of(user).daily_limit if limit is None else limit, user.time_zone)
+    return Budget(user.id, plan_of(user).daily_limit if limit is None else limit, user.calendar)
 
 
 def _visible(actor: Actor, user_id: UUID) -> User:
@@ -48,7 +48,7 @@ def standing(actor: Actor, user_id: UUID) -> Standing:
 def last_days(actor: Actor, user_id: UUID, *, days: int = 30) -> list[tuple[date, int]]:
     """(day, conversations used) for each of the last `days` usage days, oldest first, zeros included."""
     user = _visible(actor, user_id)
-    today = usage_day(user.time_zone, clock.now())
+    today = usage_day(user.calendar, clock.now())
     first = today - timedelta(days=days - 1)
     query = select(UsageDay.day, UsageDay.used).where(UsageDay.user_id == user_id, UsageDay.day >= first)
     used = {row.day: row.used for row in db.session.execute(query)}

@@ -8,10 +8,10 @@ from sqlalchemy import func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from portal.accounts.models import Account
+from portal.accounts.days import Calendar, usage_day
+from portal.accounts.models import Account, User
 from portal.core import clock
 from portal.core.database import db, dialect_name, transaction
-from portal.usage.days import usage_day
 from portal.usage.models import UsageDay, UsageMonth
 
 BATCH = 500
@@ -22,11 +22,12 @@ def close_finished_days(*, most: int = 200_000) -> int:
     closed = 0
     # A day can be over only when it is over in the westernmost zone or earlier than tomorrow in the easternmost.
     latest = (clock.now() + timedelta(hours=15)).date()
-    after = None
+    after, user = None, User.__table__.c
     while closed < most:
         query = (
-            select(UsageDay.user_id, UsageDay.day, UsageDay.used, Account.time_zone)
+            select(UsageDay.user_id, UsageDay.day, UsageDay.used, Account.time_zone, user.held_day, user.held_until)
             .join(Account, Account.id == UsageDay.user_id)
+            .join(User.__table__, user.account_id == UsageDay.user_id)
             .where(UsageDay.closed_at.is_(None), UsageDay.day < latest)
             .order_by(UsageDay.day, UsageDay.user_id)
             .limit(BATCH)
@@ -38,7 +39,7 @@ def close_finished_days(*, most: int = 200_000) -> int:
             break
         after = (rows[-1].day, rows[-1].user_id)
         now = clock.now()
-        over = [row for row in rows if row.day < usage_day(row.time_zone, now)]
+        over = [row for row in rows if row.day < usage_day(Calendar(row.time_zone, row.held_day, row.held_until), now)]
         with transaction():  # a batch at a time: nobody waits long for the writer
             closed += sum(_close(row.user_id, row.day) for row in over)
     return closed

@@ -9,11 +9,11 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from portal.accounts.days import Calendar, resets_at, usage_day
 from portal.core import clock, database
 from portal.core import settings as current_settings
 from portal.core.ids import new_id
 from portal.usage import statements
-from portal.usage.days import resets_at, usage_day
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ class Budget:
 
     user_id: UUID
     daily_limit: int | None
-    time_zone: str
+    calendar: Calendar
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def spend(actor: Actor, budget: Budget, cost: Cost, *, key_id: UUID = NO_KEY, mo
     A zero cost only looks.
     """
     now = clock.now()
-    day = usage_day(budget.time_zone, now)
+    day = usage_day(budget.calendar, now)
     decision_id = new_id()
     with database.hot_connection() as connection:
         run = _runner(connection, budget.user_id, day)
@@ -108,7 +108,7 @@ def spend(actor: Actor, budget: Budget, cost: Cost, *, key_id: UUID = NO_KEY, mo
 def standing_of(budget: Budget) -> Standing:
     """How the user stands now, without spending."""
     now = clock.now()
-    run = _runner(database.raw_connection(), budget.user_id, usage_day(budget.time_zone, now))
+    run = _runner(database.raw_connection(), budget.user_id, usage_day(budget.calendar, now))
     used, credits = _read(run)
     return _standing(budget, now, used, credits)
 
@@ -174,4 +174,4 @@ def _read(run: Any) -> tuple[int, int]:
 
 
 def _standing(budget: Budget, now: datetime, used: int, credits: int) -> Standing:
-    return Standing(used, budget.daily_limit, resets_at(budget.time_zone, now), budget.time_zone, credits)
+    return Standing(used, budget.daily_limit, resets_at(budget.calendar, now), budget.calendar.zone, credits)

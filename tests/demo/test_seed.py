@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import func, select, text
 
+from portal.accounts.days import Calendar, usage_day
 from portal.accounts.directory import UserFilter, list_users
 from portal.accounts.models import Account, Kind, State, User
 from portal.accounts.names import reserved_digest, search_text_of, zones
@@ -30,7 +31,6 @@ from portal.messages.models import Conversation, MessageContent, MessageLog, Mod
 from portal.messages.reading import LogFilter, list_logs, own_conversation, own_conversations
 from portal.signin.entry import sign_in
 from portal.signin.sessions import actor_of
-from portal.usage.days import usage_day
 from portal.usage.models import CreditBalance, CreditEntry, Plan, UsageDay, UsageDetail, UsageMonth
 from portal.usage.reset import close_finished_days
 
@@ -126,7 +126,7 @@ def test_usage_adds_up(made: dict[str, Any]) -> None:
     assert len({day.user_id for day in days}) > USERS // 3
     months: dict[Any, int] = defaultdict(int)
     for day in days:
-        today = usage_day(zone[day.user_id], now)
+        today = usage_day(Calendar(zone[day.user_id]), now)
         assert today - timedelta(days=60) < day.day <= today
         assert (day.closed_at is None) == (day.day == today)
         assert day.closed_at is None or day.closed_at <= now

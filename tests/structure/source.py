@@ -17,6 +17,7 @@ FLOORS: dict[str, int] = {
     "core": 1,
     "audit": 2,
     "mail": 3,
+    "repeats": 3,
     "work": 3,
     "accounts": 4,
     "clients": 4,

@@ -6,20 +6,20 @@ import json
 import os
 import secrets
 import sys
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec
+from typing import Any
 
 import click
 
 from portal import create_app, serving
 from portal.accounts.directory import UserFilter, account_named, list_users, user_record
+from portal.cli.credits import credits
+from portal.cli.frame import echo_json, fail, in_frame, load_settings, named_account
+from portal.cli.plans import plans
 from portal.clients.models import ServiceClient
 from portal.clients.service import create_client, list_clients
 from portal.core.access import operator_actor
-from portal.core.database import db, transaction
-from portal.core.errors import Invalid, NotFound, PortalError
-from portal.core.settings import BadSetting, Settings, load
+from portal.core.errors import NotFound, PortalError
 from portal.demo.seed import seed_demo
 from portal.insight.health import check_parts, is_ready
 from portal.jobs.runner import run_job
@@ -27,62 +27,17 @@ from portal.jobs.table import JOBS
 from portal.signin import throttle
 from portal.signin.registration import NewPerson, create_admin
 from portal.signin.reset import start_reset
-from portal.usage.credits import grant_credits
-from portal.usage.history import ledger
-from portal.usage.plans import PlanTerms, create_plan, list_plans
 from portal.work.runs import latest_run
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-P = ParamSpec("P")
-
-
-def fail(words: str, code: int = 1) -> NoReturn:
-    """One line to standard error, and out."""
-    click.echo(f"doorward: {words}", err=True)
-    sys.exit(code)
-
-
-def _settings(**given: Any) -> Settings:
-    try:
-        return load(**given)
-    except BadSetting as error:
-        fail(f"settings are wrong, nothing was started:\n{error}", 2)
-
-
-def in_frame(command: Callable[P, None]) -> Callable[P, None]:
-    """Run a command inside the application, committing once; a refusal is one line."""
-
-    @wraps(command)
-    def framed(*args: P.args, **kwargs: P.kwargs) -> None:
-        app = create_app(_settings(log_level="error"))
-        serving.migrate(app)
-        with app.app_context():
-            try:
-                with transaction():
-                    command(*args, **kwargs)
-            except Invalid as error:
-                told = "; ".join(f"{name}: {words}" for name, words in error.fields.items())
-                fail(told or str(error.words))
-            except PortalError as error:
-                fail(str(error.words))
-            finally:
-                db.session.remove()
-                db.engine.dispose()
-
-    return framed
-
-
-def echo_json(value: Any) -> None:
-    """Print JSON for programs."""
-    click.echo(json.dumps(value, indent=2, default=str))
 
 
 @click.group()
 @click.version_option(package_name="doorward")
 def main() -> None:
     """The front desk of a metered service."""
+
+
+main.add_command(credits)
+main.add_command(plans)
 
 
 @main.command()
@@ -95,7 +50,7 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
         os.environ["HOST"] = host
     if port:
         os.environ["PORT"] = str(port)
-    settings = _settings()
+    settings = load_settings()
     if not serving.port_is_free(settings.host, settings.port):
         fail(f"port {settings.port} on {settings.host} is taken; choose another with --port or PORT")
     serving.serve(settings, workers=workers)
@@ -104,7 +59,7 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
 @main.command()
 def check() -> None:
     """Say what is wrong and what to do."""
-    settings = _settings(log_level="error")
+    settings = load_settings(log_level="error")
     app = create_app(settings)
     with app.app_context():
         parts = check_parts()
@@ -165,7 +120,7 @@ def _client(row: ServiceClient) -> dict[str, Any]:
 @click.option("--credentials", type=click.Path(dir_okay=False, path_type=Path), help="Write sign-ins and tokens here.")
 def seed(users: int, logs: int, number: int, credentials: Path | None) -> None:
     """Make demo data: people, plans, 60 days of usage, conversations."""
-    settings = _settings(log_level="error")
+    settings = load_settings(log_level="error")
     if settings.production:
         fail("demo data is not for production")
     app = create_app(settings)
@@ -211,7 +166,7 @@ def jobs_run(name: str) -> None:
 @click.option("--json", "as_json", is_flag=True)
 def routes(as_json: bool) -> None:
     """Every route with its audience and capability."""
-    app = create_app(_settings(log_level="error"))
+    app = create_app(load_settings(log_level="error"))
     audiences: dict[str, str] = app.extensions["audiences"]
     listed = []
     for rule in sorted(app.url_map.iter_rules(), key=lambda rule: (rule.rule, rule.endpoint)):
@@ -268,69 +223,6 @@ def users_show(name: str) -> None:
 
 
 @main.group()
-def plans() -> None:
-    """Plans: list, create."""
-
-
-@plans.command("list")
-@in_frame
-def plans_list() -> None:
-    """All plans."""
-    echo_json(
-        [
-            {
-                "id": plan.id,
-                "name": plan.name,
-                "daily_limit": plan.daily_limit,
-                "credits": plan.credits_per_month,
-            }
-            for plan in list_plans(operator_actor())
-        ]
-    )
-
-
-@plans.command("create")
-@click.option("--name", required=True)
-@click.option("--daily-limit", type=int, help="Conversations a day; left out means unlimited.")
-@in_frame
-def plans_create(name: str, daily_limit: int | None) -> None:
-    """A new plan."""
-    plan = create_plan(operator_actor(), PlanTerms(name, daily_limit))
-    echo_json({"id": plan.id, "name": plan.name, "daily_limit": plan.daily_limit})
-
-
-@main.group()
-def credits() -> None:
-    """Credits: list, grant."""
-
-
-@credits.command("list")
-@click.argument("name")
-@in_frame
-def credits_list(name: str) -> None:
-    """The latest ledger entries of a user."""
-    found = account_named(name)
-    if found is None:
-        raise NotFound(f"there is no user {name}")
-    rows = ledger(operator_actor(), found.id)
-    echo_json([{"kind": row.kind, "amount": row.amount, "balance": row.balance, "reason": row.reason} for row in rows])
-
-
-@credits.command("grant")
-@click.argument("name")
-@click.argument("amount", type=int)
-@click.option("--reason", required=True)
-@in_frame
-def credits_grant(name: str, amount: int, reason: str) -> None:
-    """Grant credits to a user."""
-    found = account_named(name)
-    if found is None:
-        raise NotFound(f"there is no user {name}")
-    balance = grant_credits(operator_actor().because(reason), found.id, amount)
-    echo_json({"username": found.username, "credits": balance})
-
-
-@main.group()
 def account() -> None:
     """One account: reset-link, unlock."""
 
@@ -340,9 +232,7 @@ def account() -> None:
 @in_frame
 def account_reset_link(name: str) -> None:
     """A link that sets a new password, for whoever cannot get mail."""
-    found = account_named(name)
-    if found is None:
-        raise NotFound(f"there is no account {name}")
+    found = named_account(name)
     link = start_reset(operator_actor(), found.id)
     click.echo(link or f"a link was mailed to the address of {found.username}")
 
@@ -352,12 +242,6 @@ def account_reset_link(name: str) -> None:
 @in_frame
 def account_unlock(name: str) -> None:
     """Forget failed sign-ins of an account."""
-    found = account_named(name)
-    if found is None:
-        raise NotFound(f"there is no account {name}")
+    found = named_account(name)
     throttle.forget_failures(throttle.counter_of("name", found.username), throttle.counter_of("name", found.email))
     click.echo(f"{found.username} may try again")
-
-
-if __name__ == "__main__":
-    main()

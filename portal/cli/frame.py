@@ -1,0 +1,73 @@
+"""What every command runs in: settings that are right, one commit, and one line for what is refused."""
+
+from __future__ import annotations
+
+import json
+import sys
+from functools import wraps
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec
+
+import click
+
+from portal import create_app, serving
+from portal.accounts.directory import account_named
+from portal.core.database import db, transaction
+from portal.core.errors import Invalid, NotFound, PortalError
+from portal.core.settings import BadSetting, Settings, load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from portal.accounts.models import Account
+
+P = ParamSpec("P")
+
+
+def fail(words: str, code: int = 1) -> NoReturn:
+    """One line to standard error, and out."""
+    click.echo(f"doorward: {words}", err=True)
+    sys.exit(code)
+
+
+def load_settings(**given: Any) -> Settings:
+    """The settings of this machine. Ends the command when one is wrong."""
+    try:
+        return load(**given)
+    except BadSetting as error:
+        fail(f"settings are wrong, nothing was started:\n{error}", 2)
+
+
+def in_frame(command: Callable[P, None]) -> Callable[P, None]:
+    """Run a command inside the application, committing once; a refusal is one line."""
+
+    @wraps(command)
+    def framed(*args: P.args, **kwargs: P.kwargs) -> None:
+        app = create_app(load_settings(log_level="error"))
+        serving.migrate(app)
+        with app.app_context():
+            try:
+                with transaction():
+                    command(*args, **kwargs)
+            except Invalid as error:
+                told = "; ".join(f"{name}: {words}" for name, words in error.fields.items())
+                fail(told or str(error.words))
+            except PortalError as error:
+                fail(str(error.words))
+            finally:
+                db.session.remove()
+                db.engine.dispose()
+
+    return framed
+
+
+def echo_json(value: Any) -> None:
+    """Print JSON for programs."""
+    click.echo(json.dumps(value, indent=2, default=str))
+
+
+def named_account(name: str) -> Account:
+    """The account of this username or e-mail. Raises NotFound."""
+    found = account_named(name)
+    if found is None:
+        raise NotFound(f"there is no account {name}")
+    return found
