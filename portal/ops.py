@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from portal.core import settings
 from portal.core.errors import NotFound
-from portal.insight.health import check_parts, is_ready
+from portal.insight.health import check_parts, drift_now, is_ready
 from portal.web.gates import Audience, guard
 from portal.web.problems import json_response
 
@@ -62,6 +62,11 @@ def metrics() -> Response:
     gauge = Gauge("doorward_part_state", "1 ok, 0.5 warning, 0 down", ["part"], registry=registry)
     for part in check_parts():
         gauge.labels(part.name).set(LEVEL[part.state])
+    if (drift := drift_now()) is not None:
+        words = "Credits by which balances differ from their entries, as last compared"
+        Gauge("doorward_credit_drift", words, registry=registry).set(drift.credits)
+        words = "Balances that differ from their entries, as last compared"
+        Gauge("doorward_credit_drift_balances", words, registry=registry).set(drift.count)
     return Response(generate_latest(registry), mimetype="text/plain; version=0.0.4")
 
 

@@ -142,6 +142,13 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("last_used_from", sa.String(length=45), nullable=True))
         batch_op.add_column(sa.Column("last_used_by", sa.String(length=80), nullable=True))
         batch_op.add_column(sa.Column("version", sa.Integer(), server_default=sa.text("1"), nullable=False))
+        batch_op.create_index(
+            "ix_api_keys_ending",
+            ["expires_at"],
+            unique=False,
+            sqlite_where=sa.text("expires_at IS NOT NULL"),
+            postgresql_where=sa.text("expires_at IS NOT NULL"),
+        )
 
     with op.batch_alter_table("credit_balances", schema=None) as batch_op:
         batch_op.add_column(sa.Column("plan_granted", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
@@ -175,6 +182,11 @@ def downgrade() -> None:
         batch_op.drop_column("plan_granted")
 
     with op.batch_alter_table("api_keys", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_api_keys_ending",
+            sqlite_where=sa.text("expires_at IS NOT NULL"),
+            postgresql_where=sa.text("expires_at IS NOT NULL"),
+        )
         batch_op.drop_column("version")
         batch_op.drop_column("last_used_by")
         batch_op.drop_column("last_used_from")

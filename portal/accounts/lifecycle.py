@@ -9,6 +9,7 @@ from sqlalchemy import func, select, update
 from portal.accounts import names
 from portal.accounts.links import Purpose, make_link
 from portal.accounts.models import Account, Admin, Kind, StaffMember, State, User
+from portal.accounts.zones import check_pause, move_account
 from portal.audit import events
 from portal.audit.record import Target, record
 from portal.core import access, settings
@@ -86,7 +87,9 @@ def edit_user(
     time_zone: str,
     daily_limit_override: int | None,
 ) -> User:
-    """Change a user's record. `version` is the one that was shown. Raises Conflict, Invalid, NotFound."""
+    """Change a user's record. `version` is the one that was shown. Another zone lets the user's day go on (zones.py);
+    an own daily limit of None means that the plan decides. Raises Conflict, Invalid, NotFound.
+    """
     user = editable_user(actor, user_id)
     if user.version != version:
         raise Conflict(gettext("Someone else changed this record while you were editing it. Nothing was saved."))
@@ -95,12 +98,14 @@ def edit_user(
         raise Invalid({"email": gettext("Another account has this address.")})
     if daily_limit_override is not None and not 0 <= daily_limit_override <= 1_000_000:
         raise Invalid({"daily_limit_override": gettext("A whole number from 0 to 1,000,000.")})
-    wanted = {
-        "display_name": names.checked_display_name(display_name),
-        "email": shown,
-        "time_zone": names.checked_zone(time_zone),
-        "daily_limit_override": daily_limit_override,
-    }
+    wanted = {"display_name": names.checked_display_name(display_name), "email": shown}
+    checked_zone = names.checked_zone(time_zone)
+    if user.time_zone != checked_zone:
+        move_account(actor, user, checked_zone)
+    if user.daily_limit_override != daily_limit_override:
+        facts = {"from": user.daily_limit_override, "to": daily_limit_override}
+        record(actor, events.LIMIT_CHANGED, target_of(user), facts)
+        user.daily_limit_override = daily_limit_override
     changed = sorted(name for name, value in wanted.items() if getattr(user, name) != value)
     if not changed:
         return user
@@ -118,20 +123,18 @@ def edit_user(
 
 @needs(Capability.OWN_PROFILE)
 def edit_profile(actor: Actor, *, display_name: str, time_zone: str) -> Account:
-    """Change the own display name and time zone. Raises Invalid."""
+    """Change the own display name and time zone; users change the zone once in seven days. Raises Invalid."""
     account = db.session.get(Account, actor.id)
     if account is None:
         raise NotFound
-    wanted = {
-        "display_name": names.checked_display_name(display_name),
-        "time_zone": names.checked_zone(time_zone),
-    }
-    changed = sorted(name for name, value in wanted.items() if getattr(account, name) != value)
-    if changed:
-        for name in changed:
-            setattr(account, name, wanted[name])
+    name, wanted_zone = names.checked_display_name(display_name), names.checked_zone(time_zone)
+    if account.time_zone != wanted_zone:
+        check_pause(account)
+        move_account(actor, account, wanted_zone)
+    if account.display_name != name:
+        account.display_name = name
         names.refresh_search_text(account)
-        record(actor, events.PROFILE_EDITED, target_of(account), {"changed": changed})
+        record(actor, events.PROFILE_EDITED, target_of(account), {"changed": ["display_name"]})
     return account
 
 

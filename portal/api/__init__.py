@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint
 
-from portal.api import keys, message_logs
+from portal.api import keys, message_logs, usage
 from portal.web.gates import Audience, guard
 
 if TYPE_CHECKING:
@@ -20,6 +20,10 @@ def register(app: Flask) -> None:
     """Hang the door in."""
     audience = Blueprint("api", __name__, url_prefix="/api/v1")
     guard(audience, Audience.MACHINE)
-    for module in (keys, message_logs):
+    for module in (keys, message_logs, usage):
         audience.register_blueprint(module.blueprint)
     app.register_blueprint(audience)
+    anybody = Blueprint("open_api", __name__, url_prefix="/api/v1")
+    guard(anybody, Audience.PUBLIC)
+    anybody.register_blueprint(keys.open_blueprint)
+    app.register_blueprint(anybody)

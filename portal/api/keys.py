@@ -1,24 +1,32 @@
-"""POST /api/v1/keys/verify: is this key good, and may it spend?"""
+"""/api/v1/keys: verify, verify-many, leaked, self."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import msgspec
-from flask import Blueprint, Response
+import orjson
+from flask import Blueprint, Response, request
 
 from portal.api.bodies import check_text, read_body
+from portal.api.repeating import repeat_here, replayed
+from portal.api.shapes import answer_shape
 from portal.core.access import Capability
-from portal.keys.verify import Answer, Question, verify
+from portal.core.errors import Invalid, Unauthenticated
+from portal.core.text import gettext
+from portal.keys.leaked import report_leaked
+from portal.keys.verify import Answer, Question, own_state, verify
+from portal.repeats.service import Replay
 from portal.web.gates import requires
 from portal.web.identity import actor
-from portal.web.problems import json_response
-
-if TYPE_CHECKING:
-    from portal.usage.spending import Standing
+from portal.web.problems import bytes_response, json_response
 
 blueprint = Blueprint("keys", __name__, url_prefix="/keys")
+# For callers without a client token.
+open_blueprint = Blueprint("open_keys", __name__, url_prefix="/keys")
 Units = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+MOST_QUESTIONS = 100
+MOST_SCOPES = 50
 
 
 class CostShape(msgspec.Struct, forbid_unknown_fields=True):
@@ -38,54 +46,78 @@ class VerifyShape(msgspec.Struct, forbid_unknown_fields=True):
     model: str = ""
 
 
+class ManyShape(msgspec.Struct, forbid_unknown_fields=True):
+    """Several questions."""
+
+    items: list[VerifyShape]
+
+
+class LeakedShape(msgspec.Struct, forbid_unknown_fields=True):
+    """A key that somebody found."""
+
+    key: str
+
+
+def _question(asked: VerifyShape, where: str = "") -> Question:
+    if len(asked.scopes) > MOST_SCOPES:
+        raise Invalid({f"{where}/scopes": gettext("At most %(most)s.", most=MOST_SCOPES)})
+    return Question(
+        key=check_text(f"{where}/key", asked.key, 400),
+        conversations=asked.cost.conversations,
+        credits=asked.cost.credits,
+        scopes=tuple(asked.scopes),
+        ip=None if asked.ip is None else check_text(f"{where}/ip", asked.ip, 100),
+        model=check_text(f"{where}/model", asked.model.strip().lower(), 80) if asked.model else "",
+    )
+
+
+def _one_face(answers: list[Answer]) -> bytes:
+    return orjson.dumps(answer_shape(answers[0]))
+
+
+def _many_face(answers: list[Answer]) -> bytes:
+    return orjson.dumps({"items": [answer_shape(answer) for answer in answers]})
+
+
 @blueprint.post("/verify")
 @requires(Capability.KEY_VERIFY)
 def verify_key() -> Response:
     """Check and spend; always 200 when the question could be answered."""
-    asked = read_body(VerifyShape)
-    answer = verify(
-        actor(),
-        Question(
-            key=check_text("/key", asked.key, 400),
-            conversations=asked.cost.conversations,
-            credits=asked.cost.credits,
-            scopes=tuple(asked.scopes),
-            ip=asked.ip,
-            model=check_text("/model", asked.model.strip().lower(), 80),
-        ),
-    )
-    return json_response(shape_of(answer))
+    question = _question(read_body(VerifyShape))
+    made = verify(actor(), [question], repeat=repeat_here(), face=_one_face)
+    return replayed(made) if isinstance(made, Replay) else bytes_response(_one_face(made))
 
 
-def shape_of(answer: Answer) -> dict[str, Any]:
-    """The answer as the contract has it."""
-    shape: dict[str, Any] = {
-        "valid": answer.valid,
-        "code": answer.code,
-        "decision_id": str(answer.decision_id),
-    }
-    if answer.key is not None:
-        shape |= {
-            "key_id": str(answer.key.id),
-            "scopes": answer.key.scopes,
-            "user": {"id": str(answer.key.user_id), "username": answer.key.username, "plan": answer.key.plan},
-        }
-        if answer.code == "ACCOUNT_DELETED":
-            shape["user"] = {"id": str(answer.key.user_id), "username": None, "plan": answer.key.plan}
-    if answer.standing is not None:
-        shape |= standing_shape(answer.standing)
-    return shape
+@blueprint.post("/verify-many")
+@requires(Capability.KEY_VERIFY)
+def verify_keys() -> Response:
+    """Up to 100 questions, answered in their order and committed together."""
+    body = read_body(ManyShape)
+    if not 1 <= len(body.items) <= MOST_QUESTIONS:
+        raise Invalid({"/items": gettext("Send 1 to %(most)s questions.", most=MOST_QUESTIONS)})
+    questions = [_question(asked, f"/items/{place}") for place, asked in enumerate(body.items)]
+    made = verify(actor(), questions, repeat=repeat_here(), face=_many_face)
+    return replayed(made) if isinstance(made, Replay) else bytes_response(_many_face(made))
 
 
-def standing_shape(standing: Standing) -> dict[str, Any]:
-    """What is left and when it resets."""
-    return {
-        "daily": {
-            "limit": standing.limit,
-            "used": standing.used,
-            "remaining": standing.remaining,
-            "resets_at": standing.resets_at.isoformat(),
-            "time_zone": standing.time_zone,
-        },
-        "credits": {"remaining": standing.credits},
-    }
+@open_blueprint.post("/leaked")
+def take_leaked() -> Response:
+    """Whoever finds a key may hand it in; the answer is the same whether or not it is one."""
+    found = read_body(LeakedShape)
+    report_leaked(actor(), check_text("/key", found.key, 400).strip())
+    return json_response({"status": "received"}, 202)
+
+
+@open_blueprint.get("/self")
+def show_self() -> Response:
+    """State and limits of the key that asks; spends nothing. The key is the credential of this one route."""
+    kind, _, told = request.headers.get("Authorization", "").partition(" ")
+    secret = told.strip() if kind.lower() == "bearer" else request.headers.get("X-API-Key", "").strip()
+    answer = own_state(actor(), secret[:400])
+    if answer.key is None:
+        raise Unauthenticated
+    shape = answer_shape(answer)
+    del shape["decision_id"]
+    key = answer.key
+    shape["expires_at"] = key.expires_at.isoformat() if key.expires_at else None
+    return json_response(shape)

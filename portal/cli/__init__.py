@@ -16,6 +16,7 @@ from portal.accounts.directory import UserFilter, account_named, list_users, use
 from portal.cli.credits import credits
 from portal.cli.frame import echo_json, fail, in_frame, load_settings, named_account
 from portal.cli.plans import plans
+from portal.cli.usage import usage
 from portal.clients.models import ServiceClient
 from portal.clients.service import create_client, list_clients
 from portal.core.access import operator_actor
@@ -38,6 +39,7 @@ def main() -> None:
 
 main.add_command(credits)
 main.add_command(plans)
+main.add_command(usage)
 
 
 @main.command()

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
 from portal.audit import events
 from portal.audit.record import Target, record
 from portal.clients.models import ServiceClient
-from portal.core import access, clock, crypto
+from portal.core import access, clock, crypto, hot, settings
 from portal.core.access import Capability, needs
-from portal.core.database import db
+from portal.core.database import db, id_of_raw
 from portal.core.errors import Forbidden, Invalid, NotFound
 from portal.core.ids import new_id, new_secret
+from portal.core.statements import both
 from portal.core.text import BadName, clean_line, gettext
 
 if TYPE_CHECKING:
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from portal.core.actor import Actor
 
 TOKEN_PREFIX = "dwc_"  # noqa: S105  # the public prefix of tokens, not one
+SQLITE, POSTGRES = both({"FIND": "SELECT id, name, scopes, disabled_at FROM service_clients WHERE digest = :digest"})
 
 
 @needs(Capability.CLIENT_MANAGE)
@@ -36,7 +41,7 @@ def create_client(actor: Actor, *, name: str, scopes: list[str]) -> tuple[Servic
     if not scopes or set(scopes) - set(access.SCOPES):
         raise Invalid({"scopes": gettext("Choose at least one scope, and only ones that exist.")})
     # What no admin can hold, such as verifying keys, is granted by whoever manages clients.
-    if not access.of_scopes(scopes) & access.GRANTABLE <= actor.capabilities:
+    if not access.of_scopes(tuple(scopes)) & access.GRANTABLE <= actor.capabilities:
         raise Forbidden(gettext("You cannot grant what you do not hold."))
     if db.session.scalar(select(ServiceClient.id).where(ServiceClient.name == name)) is not None:
         raise Invalid({"name": gettext("Another client has this name.")})
@@ -78,9 +83,30 @@ def disable_client(actor: Actor, client_id: UUID) -> ServiceClient:
     return client
 
 
-def client_of_token(token: str) -> ServiceClient | None:
-    """The enabled client whose token this is."""
+@dataclass(frozen=True, slots=True)
+class KnownClient:
+    """An enabled client, as known by its token."""
+
+    id: UUID
+    name: str
+    scopes: tuple[str, ...]
+
+
+def client_of_token(token: str) -> KnownClient | None:
+    """The enabled client whose token this is, as committed now: read each time, so that disabling is felt at once."""
     if not token.startswith(TOKEN_PREFIX):
         return None
-    client = db.session.scalars(select(ServiceClient).where(ServiceClient.digest == crypto.digest(token))).first()
-    return client if client is not None and client.disabled_at is None else None
+    texts = SQLITE if settings.current().sqlite else POSTGRES
+    row = hot.read(texts["FIND"], {"digest": crypto.digest(token)})
+    if row is None or row[3] is not None:
+        return None
+    return KnownClient(id_of_raw(row[0]), row[1], _scopes(row[2]))
+
+
+def _scopes(raw: Any) -> tuple[str, ...]:
+    return _scopes_of_text(raw) if isinstance(raw, str) else tuple(raw)
+
+
+@lru_cache(maxsize=1000)
+def _scopes_of_text(text: str) -> tuple[str, ...]:
+    return tuple(json.loads(text))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar, cast
 
 from portal.core.actor import Actor, ActorKind
@@ -134,7 +134,8 @@ def of_permissions(permissions: list[str]) -> frozenset[Capability]:
     return ADMIN.union(*(PERMISSIONS.get(name, frozenset()) for name in permissions))
 
 
-def of_scopes(scopes: list[str]) -> frozenset[Capability]:
+@lru_cache(maxsize=1000)
+def of_scopes(scopes: tuple[str, ...]) -> frozenset[Capability]:
     """What a service client with these scopes may do."""
     return frozenset().union(*(SCOPES.get(name, frozenset()) for name in scopes))
 

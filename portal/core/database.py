@@ -83,8 +83,10 @@ if TYPE_CHECKING:
 else:
     Model = db.Model
 
-__all__ = ["Base", "Instant", "Model", "db", "hot_connection", "in_transaction", "raw_connection", "transaction"]
+__all__ = ["Base", "Instant", "Model", "db", "in_transaction", "raw_connection", "transaction", "writing_connection"]
 
+# Connections beside one a thread: eight for the hot statements, the rest for jobs.
+SPARE = 12
 _READS = ("SELECT", "PRAGMA", "EXPLAIN", "SHOW", "SET", "BEGIN")
 
 
@@ -97,7 +99,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
                 "isolation_level": None,
                 "check_same_thread": False,
             },
-            "pool_size": settings.db_pool_size or settings.threads + 4,
+            "pool_size": settings.db_pool_size or settings.threads + SPARE,
             "max_overflow": 0,
             "pool_timeout": settings.db_timeout_s,
             # Errors are logged and shown in job runs; what people typed stays out of them.
@@ -110,7 +112,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
             "connect_timeout": settings.db_timeout_s,
             "options": f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds} -c timezone=UTC",
         },
-        "pool_size": settings.db_pool_size or settings.threads + 4,
+        "pool_size": settings.db_pool_size or settings.threads + SPARE,
         "max_overflow": 0,
         "pool_timeout": settings.db_timeout_s,
         "pool_pre_ping": True,
@@ -189,20 +191,16 @@ def raw_connection() -> Any:
     return raw
 
 
-@contextmanager
-def hot_connection() -> Iterator[Any]:
-    """The raw connection for a hot transaction of its own; left open, it is rolled back.
+def writing_connection() -> Any:
+    """The session's own DBAPI connection inside its transaction, with all that waits in the session written first.
 
-    Raises RuntimeError when the session has written already: that would be committed too early.
+    For raw statements that belong to the act of this request; the frame commits them with it.
     """
+    db.session.flush()
     raw = raw_connection()
-    if in_raw_transaction(raw):
-        raise RuntimeError("a hot statement cannot run inside another transaction")
-    try:
-        yield raw
-    finally:
-        if in_raw_transaction(raw):
-            raw.rollback()
+    if not in_raw_transaction(raw):
+        begin(raw)
+    return raw
 
 
 def dialect_name() -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+import re
 import secrets
 import sys
 from contextvars import ContextVar
@@ -37,6 +38,8 @@ def _split(value: object) -> object:
 
 Words = Annotated[list[str], BeforeValidator(_split)]
 Kind = Literal["user", "staff", "admin"]
+# A scope of an API key: what the service behind calls one of its parts.
+KEY_SCOPE = re.compile(r"[a-z0-9][a-z0-9:._-]{0,39}")
 EXAMPLE_SECRETS = {"change-me", "changeme", "secret", "dev", "example", "test", "password"}
 
 
@@ -144,6 +147,9 @@ class Settings(BaseModel):
         None, description="Registration waits for the mailed link. Development: false, production: true."
     )
     default_plan: str = Field("free", min_length=1, description="Plan of a new user.")
+    key_scopes: Words = Field(
+        [], description="Scopes that API keys may be given, comma separated; empty is any well-formed word."
+    )
     password_grant: bool = Field(True, description="Offer OAuth's password grant to first-party clients.")
     access_token_ttl_s: int = Field(900, ge=60, le=3600, description="Seconds for which an access token is good.")
     token_algorithm: Literal["EdDSA", "RS256"] = Field("EdDSA", description="Algorithm of access tokens.")
@@ -164,6 +170,13 @@ class Settings(BaseModel):
         for network in value:
             ipaddress.ip_network(network, strict=False)
         return value
+
+    @field_validator("key_scopes")
+    @classmethod
+    def _key_scopes(cls, value: list[str]) -> list[str]:
+        if not all(KEY_SCOPE.fullmatch(scope) for scope in value):
+            raise ValueError("must be words of up to 40 small letters, digits and : . _ -")
+        return list(dict.fromkeys(value))
 
     @field_validator("email_domains")
     @classmethod

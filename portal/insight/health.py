@@ -12,11 +12,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from portal.core import clock, settings
 from portal.core.database import db
+from portal.insight.reconcile import DriftFound, drift_found
 from portal.messages.spool import spool_of
 from portal.work.runs import last_success
 
 LEAST_FREE = 64 * 1024 * 1024
 JOB_LATE = timedelta(minutes=5)
+LEDGER_LATE = timedelta(days=3)
 FLUSH_JOB = "flush_message_logs"
 
 
@@ -32,12 +34,21 @@ class Part:
 
 def check_parts() -> list[Part]:
     """All parts. Never raises."""
-    return [_database(), _spool(), _disk(), _memory(), _jobs()]
+    return [_database(), _spool(), _disk(), _memory(), _jobs(), _ledger()]
 
 
 def is_ready(parts: list[Part]) -> bool:
     """Whether the service can do its work."""
     return not any(part.state == "down" and part.matters for part in parts)
+
+
+def drift_now() -> DriftFound | None:
+    """What the last comparison of balances with the ledger found; None before the first, and without a database."""
+    try:
+        return drift_found()
+    except SQLAlchemyError:
+        db.session.rollback()
+        return None
 
 
 def _database() -> Part:
@@ -90,3 +101,16 @@ def _jobs() -> Part:
         return Part("jobs", "warning", "have not run yet", matters=False)
     late = clock.now() - last > JOB_LATE
     return Part("jobs", "warning" if late else "ok", f"last flush {last.isoformat(timespec='seconds')}", matters=False)
+
+
+def _ledger() -> Part:
+    """Whether every balance was the sum of its entries when they were compared last."""
+    found = drift_now()
+    if found is None:
+        return Part("ledger", "ok", "not compared yet", matters=False)
+    at = found.checked_at.isoformat(timespec="seconds")
+    if found.count:
+        words = f"{found.count} of {found.checked} balances differ from their entries, by {found.credits} credits, {at}"
+        return Part("ledger", "warning", words, matters=False)
+    late = clock.now() - found.checked_at > LEDGER_LATE
+    return Part("ledger", "warning" if late else "ok", f"{found.checked} balances agree, {at}", matters=False)

@@ -9,9 +9,16 @@ from portal.core.database import transaction
 from portal.core.text import lazy_gettext as words
 from portal.insight.figures import count_figures
 from portal.insight.health import check_parts, is_ready
+from portal.insight.reconcile import reconcile_credits
+from portal.insight.usage import count_usage
+from portal.keys.expiry import tell_expiring_keys
 from portal.mail.outbox import mail_is_due, send_waiting
 from portal.messages.flush import flush, waiting_bytes
+from portal.usage.months import turn_months
+from portal.usage.plan_changes import begin_due_plans
+from portal.usage.refusal_reading import forget_refusals
 from portal.usage.reset import close_finished_days
+from portal.usage.warnings import tell_warnings, warnings_wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,6 +66,37 @@ def _count_figures() -> str:
     return "counted" if counted else "not yet: counting takes long here"
 
 
+def _count_usage() -> str:
+    return "counted" if count_usage(patiently=True) else "not yet: counting takes long here"
+
+
+def _warn_users() -> str:
+    told, mailed = tell_warnings()
+    return f"told {told}, mailed {mailed}"
+
+
+def _forget_refusals() -> str:
+    return f"forgot {forget_refusals()}"
+
+
+def _begin_plans() -> str:
+    return f"began {begin_due_plans()}"
+
+
+def _turn_months() -> str:
+    return f"turned {turn_months()}"
+
+
+def _reconcile_credits() -> str:
+    with transaction():
+        found = reconcile_credits()
+    return f"compared {found.checked}, differ {found.count}, by {found.credits} credits"
+
+
+def _tell_expiring_keys() -> str:
+    return f"told {tell_expiring_keys()}"
+
+
 def _send_mail() -> str:
     sent, failed = send_waiting()
     return f"sent {sent}, failed {failed}"
@@ -78,6 +116,19 @@ JOBS: dict[str, Job] = {
         ),
         Job("check_health", words("Looks at every part of this host."), _check_health, 30, per_host=True),
         Job("count_figures", words("Counts what the dashboard shows."), _count_figures, 15),
+        Job("count_usage", words("Adds up what all users used, for the console."), _count_usage, 60),
+        Job(
+            "warn_users",
+            words("Warns users by mail at 80 and 100 percent of the day."),
+            _warn_users,
+            30,
+            has_work=warnings_wait,
+        ),
+        Job("forget_refusals", words("Deletes refusals older than 30 days."), _forget_refusals, 3600),
+        Job("begin_plans", words("Makes plans that have begun the present ones."), _begin_plans, 3600),
+        Job("turn_months", words("Turns the plan credits of users who are in a new month."), _turn_months, 3600),
+        Job("reconcile_credits", words("Compares every balance with its ledger."), _reconcile_credits, 86_400),
+        Job("tell_expiring_keys", words("Tells owners of keys that end within a week."), _tell_expiring_keys, 3600),
         Job("send_mail", words("Sends what waits in the outbox."), _send_mail, 5, has_work=mail_is_due),
     )
 }

@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
-from portal.accounts.days import Calendar
-from portal.core import clock, crypto, database
-from portal.core import settings as current_settings
-from portal.core.access import Capability, needs
+from portal.core import clock
+from portal.core.access import Capability, needs, open_to_all
+from portal.core.database import raw_id, raw_instant
+from portal.core.errors import Unavailable
 from portal.core.ids import new_id
-from portal.keys.service import well_formed
-from portal.usage.spending import Budget, Cost, Standing, spend
-from portal.usage.statements import for_postgres
+from portal.keys.known import KnownKey, digest_of, kept_key, read_key
+from portal.repeats.service import Replay
+from portal.usage.ledger import runner
+from portal.usage.spending import Cost, KeyTerms, Spending, Stale, look
+from portal.usage.verdicts import Asked, Keeping, Verdict, decide, state_refusal
 
 if TYPE_CHECKING:
-    from portal.core.actor import Actor
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+    from uuid import UUID
 
-FIND_KEY = """
-SELECT k.id, k.scopes, k.networks, k.expires_at, k.revoked_at, a.id, a.username, a.state, a.time_zone,
-       p.name, COALESCE(u.daily_limit_override, p.daily_limit), p.prices, k.last_used_at
-FROM api_keys k
-JOIN accounts a ON a.id = k.user_id
-JOIN users u ON u.account_id = a.id
-JOIN plans p ON p.id = a.plan_id
-WHERE k.digest = :digest
-"""
-NOTE_USE = "UPDATE api_keys SET last_used_at = :at WHERE id = :id"
-FIND_KEY_POSTGRES, NOTE_USE_POSTGRES = for_postgres(FIND_KEY), for_postgres(NOTE_USE)
-USE_EVERY = timedelta(minutes=1)
+    from portal.core.actor import Actor
+    from portal.keys.known import Network
+    from portal.repeats.service import Repeat
+
+MOST_TRIES = 4
+USE_EVERY = timedelta(seconds=50)
+MOST_NOTED = 50_000
+_noted: dict[UUID, datetime] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,122 +46,175 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class KnownKey:
-    """A key with its owner and plan, as read for one question."""
-
-    id: UUID
-    scopes: list[str]
-    networks: list[str]
-    expires_at: datetime | None
-    revoked_at: datetime | None
-    user_id: UUID
-    username: str
-    state: str
-    time_zone: str
-    plan: str
-    daily_limit: int | None
-    prices: dict[str, int]
-    last_used_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of it. `key` and `standing` are None where the key is unknown or dead."""
+    """What came of it. `key` is None where the key is unknown."""
 
-    code: str
-    decision_id: UUID
+    verdict: Verdict
     key: KnownKey | None = None
-    standing: Standing | None = None
+
+    @property
+    def code(self) -> str:
+        """VALID, or why not."""
+        return self.verdict.code
 
     @property
     def valid(self) -> bool:
         """Whether the client may go on."""
-        return self.code == "VALID"
+        return self.verdict.code == "VALID"
 
 
 @needs(Capability.KEY_VERIFY)
-def verify(actor: Actor, question: Question) -> Answer:
-    """Check the key and spend the cost, or say by a code why not; nothing is spent unless all passes."""
-    key = find_key(question.key)
+def verify(
+    actor: Actor,
+    questions: Sequence[Question],
+    *,
+    repeat: Repeat | None = None,
+    face: Callable[[list[Answer]], bytes],
+) -> list[Answer] | Replay:
+    """Check each key and spend its cost, or say by a code why not; what one question spends the next one sees.
+
+    All of it is committed at once. `face` makes the answer that a repeat of the call is given again.
+    """
+    digests = [digest_of(question.key) for question in questions]
+    for attempt in range(MOST_TRIES):
+        known = [
+            _find(digest, question, fresh=attempt > 0) for digest, question in zip(digests, questions, strict=True)
+        ]
+        try:
+            return _decide(actor, questions, known, repeat, face)
+        except Stale:
+            continue
+    raise Unavailable(retry_after=1)
+
+
+@open_to_all("a key may ask about itself; whoever holds none learns nothing")
+def own_state(actor: Actor, secret: str) -> Answer:
+    """How the key that asks stands, from the address it asks from; spends nothing and leaves no refusal."""
+    key = read_key(digest_of(secret))
     if key is None:
-        return Answer("KEY_UNKNOWN", new_id())
-    code = refusal_of(key, question)
-    if code:
-        return Answer(code, new_id(), key)
-    credits = question.credits if question.credits is not None else key.prices.get(question.model, 0)
-    outcome = spend(
-        actor,
-        Budget(key.user_id, key.daily_limit, Calendar(key.time_zone)),
-        Cost(question.conversations, credits),
-        key_id=key.id,
-        model=question.model,
-    )
-    if outcome.refused is None:
-        note_use(key)
-    return Answer(outcome.refused or "VALID", outcome.decision_id, key, outcome.standing)
-
-
-def find_key(typed: str) -> KnownKey | None:
-    """The key of this secret, looked up by its whole digest. A malformed one is looked up too, in the same time."""
-    digest = crypto.digest(typed if well_formed(typed) else f"malformed {typed}")
-    statement = FIND_KEY if current_settings.current().sqlite else FIND_KEY_POSTGRES
-    row = database.raw_connection().execute(statement, {"digest": digest}).fetchone()
-    return None if row is None else _known(row)
-
-
-def _known(row: Any) -> KnownKey:
-    def plain(value: Any) -> Any:
-        return json.loads(value) if isinstance(value, str) else value
-
-    return KnownKey(
-        id=database.id_of_raw(row[0]),
-        scopes=plain(row[1]),
-        networks=plain(row[2]),
-        expires_at=database.instant_of_raw(row[3]),
-        revoked_at=database.instant_of_raw(row[4]),
-        user_id=database.id_of_raw(row[5]),
-        username=row[6],
-        state=row[7],
-        time_zone=row[8],
-        plan=row[9],
-        daily_limit=row[10],
-        prices=plain(row[11]) or {},
-        last_used_at=database.instant_of_raw(row[12]),
-    )
-
-
-def note_use(key: KnownKey) -> None:
-    """Write down that the key is in use, at most once a minute, so that a busy key costs no second write."""
+        return Answer(_unknown())
     now = clock.now()
-    if key.last_used_at is not None and now - key.last_used_at < USE_EVERY:
-        return
-    statement = NOTE_USE if current_settings.current().sqlite else NOTE_USE_POSTGRES
-    values = {"at": database.raw_instant(now), "id": database.raw_id(key.id)}
-    database.raw_connection().execute(statement, values)
+    question = Question(secret, conversations=0, credits=0, ip=actor.address)
+    refused = refusal_of(key, question, now)
+    if refused is not None:
+        return Answer(Verdict(refused, str(new_id())), key)
+    terms = KeyTerms(key.id, key.version, key.daily_limit)
+    return Answer(Verdict("VALID", str(new_id()), look(Spending(key.budget, Cost(0, 0), terms))), key)
 
 
-def refusal_of(key: KnownKey, question: Question) -> str | None:
+def _find(digest: bytes, question: Question, *, fresh: bool) -> KnownKey | None:
+    """The key, from this process's copies only where that lets the question pass."""
+    now = clock.now()
+    spends = question.conversations > 0 or question.credits
+    if spends and not fresh:
+        known = kept_key(digest, now)
+        if known is not None and refusal_of(known, question, now) is None:
+            return known
+    return read_key(digest)
+
+
+def _decide(
+    actor: Actor,
+    questions: Sequence[Question],
+    known: Sequence[KnownKey | None],
+    repeat: Repeat | None,
+    face: Callable[[list[Answer]], bytes],
+) -> list[Answer] | Replay:
+    now = clock.now()
+    asked = [
+        ask_about(actor, key, question, now) for key, question in zip(known, questions, strict=True) if key is not None
+    ]
+
+    def joined(verdicts: list[Verdict]) -> list[Answer]:
+        left = iter(verdicts)
+        return [Answer(_unknown()) if key is None else Answer(next(left), key) for key in known]
+
+    if not asked and repeat is None:
+        return joined([])
+    keeping = None if repeat is None else Keeping(repeat, lambda verdicts: face(joined(verdicts)))
+    made = decide(actor, asked, keeping)
+    return made if isinstance(made, Replay) else joined(made)
+
+
+def _unknown() -> Verdict:
+    """For a key that nobody has: it opens nothing, for there is nobody to open it."""
+    return Verdict("KEY_UNKNOWN", str(new_id()))
+
+
+def ask_about(actor: Actor, key: KnownKey, question: Question, now: datetime) -> Asked:
+    """The question with what is known of the key."""
+    price = key.budget.prices.get(question.model, 0)
+    cost = Cost(question.conversations, price if question.credits is None else question.credits)
+    address = question.ip or actor.address
+    refused = refusal_of(key, question, now)
+    return Asked(
+        Spending(key.budget, cost, KeyTerms(key.id, key.version, key.daily_limit), question.model),
+        refused=refused,
+        facts=_facts(key, question) if refused else None,
+        address=address,
+        note=_note_of(actor, key, address, now),
+    )
+
+
+def refusal_of(key: KnownKey, question: Question, now: datetime) -> str | None:
     """The first check that fails, in the order of the contract."""
     if key.revoked_at is not None:
         return "KEY_REVOKED"
-    if key.expires_at is not None and key.expires_at <= clock.now():
+    if key.expires_at is not None and key.expires_at <= now:
         return "KEY_EXPIRED"
-    if key.state in {"deleted", "closing"}:
-        return "ACCOUNT_DELETED"
-    if key.state != "active":
-        return "ACCOUNT_SUSPENDED"
-    if key.networks and not _inside(question.ip, key.networks):
+    if (dead := state_refusal(key.budget.state)) is not None:
+        return dead
+    if key.networks is not None and not _inside(question.ip, key.networks):
         return "IP_NOT_ALLOWED"
-    if set(question.scopes) - set(key.scopes) and key.scopes:
+    if question.scopes and key.scopes and set(question.scopes) - set(key.scopes):
         return "SCOPE_MISSING"
     return None
 
 
-def _inside(address: str | None, networks: list[str]) -> bool:
+def _facts(key: KnownKey, question: Question) -> dict[str, Any]:
+    facts: dict[str, Any] = {"clears_at": None}
+    if key.revoked_at is not None:
+        facts["revoked_at"] = key.revoked_at.isoformat()
+    if key.expires_at is not None:
+        facts["expires_at"] = key.expires_at.isoformat()
+    if key.networks is not None:
+        facts["networks"] = [str(network) for network in key.networks][:20]
+    if missing := sorted(set(question.scopes) - set(key.scopes)):
+        facts["scopes_missing"] = missing[:20]
+    return facts
+
+
+def _inside(address: str | None, networks: tuple[Network, ...]) -> bool:
     """Whether the address lies in one of the networks; IPv4-mapped IPv6 counts as IPv4, nonsense as outside."""
     try:
         where = ipaddress.ip_address(address or "")
-        where = getattr(where, "ipv4_mapped", None) or where
-        return any(where in ipaddress.ip_network(network, strict=False) for network in networks)
     except ValueError:
         return False
+    where = getattr(where, "ipv4_mapped", None) or where
+    return any(where in network for network in networks)
+
+
+def _note_of(actor: Actor, key: KnownKey, address: str | None, now: datetime) -> Callable[[Any, datetime], None] | None:
+    """What a success writes besides: the last use, at most about once a minute, and who still has an old key."""
+    last = _noted.get(key.id)
+    due = last is None or not timedelta(0) <= now - last < USE_EVERY
+    if not due and not key.replaced:
+        return None
+
+    def note(raw: Any, at: datetime) -> None:
+        run = runner(
+            raw,
+            key_id=raw_id(key.id),
+            at=raw_instant(at),
+            address=(address or "")[:45],
+            actor_name=actor.name[:80],
+        )
+        if due:
+            run("NOTE_KEY_USE")
+            if len(_noted) >= MOST_NOTED:
+                _noted.clear()
+            _noted[key.id] = at
+        if key.replaced:
+            run("NOTE_OLD_KEY")
+
+    return note

@@ -14,12 +14,14 @@ from portal.audit import events
 from portal.audit.record import record
 from portal.core.access import Capability, needs
 from portal.core.database import db
+from portal.core.masks import mask_address, mask_email
 from portal.keys.models import ApiKey
-from portal.keys.service import SHOWN, keys_of
+from portal.keys.secrets import SHOWN
+from portal.keys.service import keys_of
 from portal.signin.models import SignInSession
 from portal.signin.sessions import living_sessions
-from portal.support.masks import mask_address, mask_email
 from portal.usage.history import last_days, standing
+from portal.usage.limits import Limits, limits_of
 from portal.usage.models import Plan
 from portal.usage.plans import plan_of
 
@@ -71,6 +73,7 @@ class MaskedRecord:
     last_seen_at: datetime
     plan: Plan
     standing: Standing
+    limits: Limits
     days: list[tuple[date, int]]
     keys: list[ApiKey]
     sessions: list[SessionSeen]
@@ -128,6 +131,7 @@ def open_record(actor: Actor, user_id: UUID) -> MaskedRecord:
         last_seen_at=user.last_seen_at,
         plan=plan_of(user),
         standing=standing(actor, user.id),
+        limits=limits_of(actor, user.id),
         days=last_days(actor, user.id),
         keys=keys_of(actor, user.id),
         sessions=[_seen(session, whole=whole) for session in living_sessions(user)],

@@ -1,11 +1,13 @@
-"""Granting credits: the balance and its ledger entry, together."""
+"""Credits as people manage them: granting, adjusting, the ledger page by page, and whether balances agree with it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sqlalchemy import update
+from sqlalchemy import func, select
 
+from portal.accounts.days import month_of, usage_day
 from portal.accounts.lifecycle import target_of
 from portal.accounts.models import State, User
 from portal.audit import events
@@ -14,8 +16,10 @@ from portal.core import clock
 from portal.core.access import Capability, needs
 from portal.core.database import db
 from portal.core.errors import Invalid, NotFound
-from portal.core.ids import new_id
-from portal.core.text import gettext
+from portal.core.pages import Page, page_of
+from portal.core.text import Shown, gettext
+from portal.usage.budget import budget_of
+from portal.usage.ledger import Balance, as_turned, book
 from portal.usage.models import CreditBalance, CreditEntry
 
 if TYPE_CHECKING:
@@ -24,6 +28,8 @@ if TYPE_CHECKING:
     from portal.core.actor import Actor
 
 MOST = 1_000_000
+BATCH = 500
+MOST_NAMED = 10
 
 
 def open_balance(user_id: UUID) -> None:
@@ -37,32 +43,108 @@ def grant_credits(actor: Actor, user_id: UUID, amount: int) -> int:
 
     Raises Invalid, NotFound.
     """
-    if not 1 <= amount <= MOST:
-        raise Invalid({"amount": gettext("A whole number from 1 to 1,000,000.")})
+    _check(actor, gettext("A whole number from 1 to 1,000,000.") if not 1 <= amount <= MOST else None)
+    user = _living_user(user_id)
+    balance = book(user, "grant", amount, actor=actor)
+    record(actor, events.CREDITS_GRANTED, target_of(user), {"amount": amount, "balance": balance})
+    return balance
+
+
+@needs(Capability.CREDIT_WRITE)
+def adjust_credits(actor: Actor, user_id: UUID, amount: int) -> int:
+    """Put a balance right by -1,000,000 to 1,000,000, not 0, with the actor's reason. Answers the balance.
+
+    What is added are own credits; what is taken comes from the plan credits first. Raises Invalid, NotFound, and
+    Conflict for more than there is.
+    """
+    wrong = not -MOST <= amount <= MOST or amount == 0
+    _check(actor, gettext("A whole number from -1,000,000 to 1,000,000, not 0.") if wrong else None)
+    user = _living_user(user_id)
+    balance = book(user, "adjust", amount, actor=actor)
+    record(actor, events.CREDITS_ADJUSTED, target_of(user), {"amount": amount, "balance": balance})
+    return balance
+
+
+def _check(actor: Actor, wrong_amount: Shown | None) -> None:
+    wrong: dict[str, Shown] = {}
+    if wrong_amount is not None:
+        wrong["amount"] = wrong_amount
     if not actor.reason:
-        raise Invalid({"reason": gettext("Say why.")})
+        wrong["reason"] = gettext("Say why.")
+    if wrong:
+        raise Invalid(wrong)
+
+
+def _living_user(user_id: UUID) -> User:
     user = db.session.get(User, user_id)
     if user is None or user.state == State.DELETED:
         raise NotFound
-    balance = db.session.execute(
-        update(CreditBalance)
-        .where(CreditBalance.user_id == user_id)
-        .values(own_credits=CreditBalance.own_credits + amount)
-        .returning(CreditBalance.plan_credits + CreditBalance.own_credits)
-        .execution_options(synchronize_session=False)
-    ).scalar_one()
-    db.session.add(
-        CreditEntry(
-            id=new_id(),
-            user_id=user_id,
-            kind="grant",
-            amount=amount,
-            balance=balance,
-            reason=actor.reason,
-            actor_kind=actor.kind.value,
-            actor_name=actor.name[:80],
-            created_at=clock.now(),
-        )
-    )
-    record(actor, events.CREDITS_GRANTED, target_of(user), {"amount": amount, "balance": balance})
-    return int(balance)
+    return user
+
+
+@needs(Capability.OWN_USAGE, Capability.CREDIT_READ, Capability.USER_READ)
+def balance_of(actor: Actor, user_id: UUID) -> Balance:
+    """What a user may draw on in the present month, as the next use will find it. Raises NotFound."""
+    user = _seen_user(actor, user_id)
+    stored = db.session.get(CreditBalance, user_id, populate_existing=True)
+    balance = Balance()
+    if stored is not None:
+        balance = Balance(stored.plan_credits, stored.own_credits, stored.plan_month, stored.plan_granted)
+    month = month_of(usage_day(user.calendar, clock.now()))
+    return as_turned(balance, month, budget_of(user).credits_per_month)
+
+
+@needs(Capability.OWN_USAGE, Capability.CREDIT_READ, Capability.USER_READ)
+def list_ledger(actor: Actor, user_id: UUID, cursor: str | None = None) -> Page[CreditEntry]:
+    """One page of a user's ledger, newest first. Raises NotFound, Malformed."""
+    _seen_user(actor, user_id)
+    query = select(CreditEntry).where(CreditEntry.user_id == user_id)
+    return page_of(query, [CreditEntry.created_at.desc(), CreditEntry.id.desc()], cursor, purpose=f"ledger-{user_id}")
+
+
+def _seen_user(actor: Actor, user_id: UUID) -> User:
+    user = _living_user(user_id)
+    if actor.id != user_id and not (actor.may(Capability.CREDIT_READ) or actor.may(Capability.USER_READ)):
+        raise NotFound
+    return user
+
+
+@dataclass(slots=True)
+class Drift:
+    """How balances differ from the sums of their entries: how many were compared, how many differ, by how much in
+    all (never negative), and the first few users as (id, balance, sum of entries).
+    """
+
+    checked: int = 0
+    count: int = 0
+    credits: int = 0
+    users: list[tuple[UUID, int, int]] = field(default_factory=list)
+
+
+def find_drift() -> Drift:
+    """Compare every balance with its ledger, a batch at a time, each batch in one statement and so at one instant."""
+    drift, after = Drift(), None
+    while True:
+        some = select(
+            CreditBalance.user_id, (CreditBalance.plan_credits + CreditBalance.own_credits).label("balance")
+        ).order_by(CreditBalance.user_id)
+        if after is not None:
+            some = some.where(CreditBalance.user_id > after)
+        batch = some.limit(BATCH).subquery()
+        booked = func.coalesce(func.sum(CreditEntry.amount), 0)
+        rows = db.session.execute(
+            select(batch.c.user_id, batch.c.balance, booked.label("booked"))
+            .outerjoin(CreditEntry, CreditEntry.user_id == batch.c.user_id)
+            .group_by(batch.c.user_id, batch.c.balance)
+            .order_by(batch.c.user_id)
+        ).all()
+        if not rows:
+            return drift
+        after = rows[-1].user_id
+        drift.checked += len(rows)
+        for user_id, balance, sum_of_entries in rows:
+            if balance != sum_of_entries:
+                drift.count += 1
+                drift.credits += abs(int(balance) - int(sum_of_entries))
+                if len(drift.users) < MOST_NAMED:
+                    drift.users.append((user_id, int(balance), int(sum_of_entries)))

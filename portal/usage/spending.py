@@ -1,27 +1,33 @@
-"""Spending: conversations from the daily limit and credits from the balance, both or neither."""
+"""Spending: conversations from the daily limit and credits from the balance, both or neither.
+
+Called by the verbs that checked who asks. Every condition is tested under its lock before anything is written, so a
+refusal leaves nothing to undo.
+"""
 
 from __future__ import annotations
 
-import threading
-from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from portal.accounts.days import Calendar, resets_at, usage_day
-from portal.core import clock, database
-from portal.core import settings as current_settings
-from portal.core.ids import new_id
-from portal.usage import statements
+from portal.accounts.days import month_of, resets_at, usage_day
+from portal.core import clock, database, hot
+from portal.core.database import raw_day, raw_id, raw_instant
+from portal.usage.ledger import Balance, as_turned, balance_of_row, by, lock_balance, runner, take
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from datetime import date, datetime
 
     from portal.core.actor import Actor
+    from portal.usage.budget import Budget
+    from portal.usage.ledger import Run
 
 NO_KEY = UUID(int=0)
-_one_writer = threading.Lock()
+MARKS = (80, 100)
+
+
+class Stale(Exception):
+    """The budget or key was changed since it was read: read it again and ask again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +39,22 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
-    """Whose budget it is, and what holds for it now. `daily_limit` None means unlimited."""
+class KeyTerms:
+    """What spending must know of a key: its version as read, and its own daily limit."""
 
-    user_id: UUID
-    daily_limit: int | None
-    calendar: Calendar
+    id: UUID
+    version: int
+    daily_limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """One question: whose budget, what cost, by which key and for which model."""
+
+    budget: Budget
+    cost: Cost
+    key: KeyTerms | None = None
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +66,8 @@ class Standing:
     resets_at: datetime
     time_zone: str
     credits: int
+    key_used: int | None = None
+    key_limit: int | None = None
 
     @property
     def remaining(self) -> int | None:
@@ -58,120 +76,142 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
-    """What came of it. `refused` is None, DAILY_LIMIT_REACHED or CREDITS_EXHAUSTED."""
+class Outcome:
+    """What came of it. `refused` is None or a code; the parts say which balance the credits came from."""
 
     refused: str | None
     standing: Standing
-    decision_id: UUID
+    day: date
+    plan_part: int = 0
+    own_part: int = 0
 
 
-def spend(actor: Actor, budget: Budget, cost: Cost, *, key_id: UUID = NO_KEY, model: str = "") -> Spent:
-    """Spend both parts of the cost or nothing, and commit. Called by the verbs that checked who asks.
+def spend_in(raw: Any, actor: Actor, spending: Spending, now: datetime, decision: UUID) -> Outcome:
+    """Spend both parts of the cost or nothing, inside the transaction of this raw connection.
 
-    A zero cost only looks.
+    Raises Stale when the budget or the key is not as it was read.
     """
-    now = clock.now()
+    budget, cost, key = spending.budget, spending.cost, spending.key
     day = usage_day(budget.calendar, now)
-    decision_id = new_id()
-    with database.hot_connection() as connection:
-        run = _runner(connection, budget.user_id, day)
-        if not cost.conversations and not cost.credits:
-            used, credits = _read(run)
-            return Spent(None, _standing(budget, now, used, credits), decision_id)
-        if budget.daily_limit is not None and cost.conversations > budget.daily_limit:
-            used, credits = _read(run)
-            return Spent("DAILY_LIMIT_REACHED", _standing(budget, now, used, credits), decision_id)
-        refused = None
-        with _writing(connection):
-            taken = _spend_day(run, day, budget, cost)
-            if taken is None:
-                refused = "DAILY_LIMIT_REACHED"
-            elif cost.credits and not _spend_credits(run, actor, cost, decision_id, now):
-                refused = "CREDITS_EXHAUSTED"
-            if refused:
-                connection.rollback()
-            else:
-                run(
-                    "NOTE_DETAIL",
-                    key_id=database.raw_id(key_id),
-                    model=model,
-                    units=cost.conversations,
-                    credits=cost.credits,
-                )
-                connection.commit()
-        used, credits = _read(run)
-        used = used if refused or taken is None or not cost.conversations else taken
-    return Spent(refused, _standing(budget, now, used, credits), decision_id)
+    month, limit = month_of(day), budget.limit_at(now)
+    run = _run_for(raw, spending, day)
+    key_used = None
+    if key is not None and key.daily_limit is not None:
+        run("LOCK_KEY")
+        key_used = int(run("READ_KEY_DAY")[0])
+        if cost.conversations and key_used + cost.conversations > key.daily_limit:
+            return _refuse(run, "KEY_LIMIT_REACHED", spending, now, key_used)
+    if cost.credits:
+        balance = lock_balance(run, month, budget.credits_per_month, now)
+        if balance.total < cost.credits:
+            code = "CREDITS_EXHAUSTED" if _day_has_room(run, cost, limit) else "DAILY_LIMIT_REACHED"
+            return _refuse(run, code, spending, now, key_used)
+    if cost.conversations:
+        most = -1 if limit is None else limit
+        name = "SPEND_DAY" if key is None else "SPEND_DAY_BY_KEY"
+        row = run(name, units=cost.conversations, most=most)
+        if row is None:
+            return _refuse(run, "DAILY_LIMIT_REACHED", spending, now, key_used)
+        used, closed_at = int(row[0]), row[1]
+        if closed_at is not None:
+            run("FOLD_LATE", month=raw_day(month), units=cost.conversations)
+        if limit:
+            _note_marks(run, used, cost.conversations, limit, now)
+    else:
+        _check(run, spending)
+        used = _used(run)
+    plan_part = own_part = 0
+    if cost.credits:
+        who = by(actor, reason="")
+        balance, plan_part, own_part = take(run, balance, cost.credits, who, now, decision=raw_id(decision))
+    else:
+        balance = as_turned(balance_of_row(run("READ_BALANCE")), month, budget.credits_per_month)
+    run("NOTE_DETAIL", units=cost.conversations, credits=cost.credits)
+    if key_used is not None:
+        key_used += cost.conversations
+    standing = _standing(spending, now, used, balance, key_used)
+    return Outcome(None, standing, day, plan_part, own_part)
+
+
+def look_in(raw: Any, spending: Spending, now: datetime) -> Outcome:
+    """How it stands, without spending."""
+    day = usage_day(spending.budget.calendar, now)
+    run = _run_for(raw, spending, day)
+    key_used = None
+    if spending.key is not None and spending.key.daily_limit is not None:
+        key_used = int(run("READ_KEY_DAY")[0])
+    return Outcome(None, _seen(run, spending, now, key_used), day)
 
 
 def standing_of(budget: Budget) -> Standing:
-    """How the user stands now, without spending."""
+    """How the user stands now, as the session of this context sees it."""
+    return look_in(database.raw_connection(), Spending(budget, Cost(0, 0)), clock.now()).standing
+
+
+def look(spending: Spending) -> Standing:
+    """How it stands now, as committed."""
     now = clock.now()
-    run = _runner(database.raw_connection(), budget.user_id, usage_day(budget.calendar, now))
-    used, credits = _read(run)
-    return _standing(budget, now, used, credits)
+    return hot.read_together(lambda raw: look_in(raw, spending, now)).standing
 
 
-@contextmanager
-def _writing(connection: Any) -> Iterator[None]:
-    """Inside a writing transaction; on SQLite one thread of the process at a time, for waiting in line
-    costs less than polling the file's lock."""
-    if current_settings.current().sqlite:
-        with _one_writer:
-            database.begin(connection)
-            yield
-    else:
-        database.begin(connection)
-        yield
-
-
-def _runner(connection: Any, user_id: UUID, day: date) -> Any:
-    texts = statements.SQLITE if current_settings.current().sqlite else statements.POSTGRES
-    fixed = {"user_id": database.raw_id(user_id), "day": database.raw_day(day)}
-
-    def run(name: str, **values: Any) -> Any:
-        cursor = connection.execute(texts[name], {**fixed, **values})
-        return cursor.fetchone() if cursor.description else None
-
-    return run
-
-
-def _spend_day(run: Any, day: date, budget: Budget, cost: Cost) -> int | None:
-    """The day's counter after spending, or None when the limit forbids it."""
-    if not cost.conversations:
-        return 0
-    most = -1 if budget.daily_limit is None else budget.daily_limit
-    row = run("SPEND_DAY", units=cost.conversations, most=most)
-    if row is None:
-        return None
-    used, closed_at = row
-    if closed_at is not None:
-        run("FOLD_LATE", month=database.raw_day(day.replace(day=1)), units=cost.conversations)
-    return int(used)
-
-
-def _spend_credits(run: Any, actor: Actor, cost: Cost, decision_id: UUID, now: datetime) -> bool:
-    row = run("SPEND_CREDITS", credits=cost.credits)
-    if row is None:
-        return False
-    run(
-        "NOTE_CREDITS",
-        id=database.raw_id(new_id()),
-        amount=-cost.credits,
-        balance=int(row[0]),
-        actor_kind=actor.kind.value,
-        actor_name=actor.name[:80],
-        decision_id=database.raw_id(decision_id),
-        at=database.raw_instant(now),
+def _run_for(raw: Any, spending: Spending, day: date) -> Run:
+    budget, key = spending.budget, spending.key
+    return runner(
+        raw,
+        user_id=raw_id(budget.user_id),
+        account_version=budget.account_version,
+        plan_id=raw_id(budget.plan_id),
+        plan_version=budget.plan_version,
+        key_id=raw_id(key.id if key else NO_KEY),
+        key_version=key.version if key else 0,
+        day=raw_day(day),
+        model=spending.model,
     )
-    return True
 
 
-def _read(run: Any) -> tuple[int, int]:
-    used, credits = run("READ_DAY"), run("READ_CREDITS")
-    return (int(used[0]) if used else 0), (int(credits[0]) if credits else 0)
+def _check(run: Run, spending: Spending) -> None:
+    if run("CHECK" if spending.key is None else "CHECK_BY_KEY") is None:
+        raise Stale
 
 
-def _standing(budget: Budget, now: datetime, used: int, credits: int) -> Standing:
-    return Standing(used, budget.daily_limit, resets_at(budget.calendar, now), budget.calendar.zone, credits)
+def _refuse(run: Run, code: str, spending: Spending, now: datetime, key_used: int | None) -> Outcome:
+    """The refusal with its numbers. They were judged by what may have changed meanwhile: then it is none."""
+    _check(run, spending)
+    return Outcome(code, _seen(run, spending, now, key_used), usage_day(spending.budget.calendar, now))
+
+
+def _seen(run: Run, spending: Spending, now: datetime, key_used: int | None) -> Standing:
+    budget = spending.budget
+    month = month_of(usage_day(budget.calendar, now))
+    balance = as_turned(balance_of_row(run("READ_BALANCE")), month, budget.credits_per_month)
+    return _standing(spending, now, _used(run), balance, key_used)
+
+
+def _standing(spending: Spending, now: datetime, used: int, balance: Balance, key_used: int | None) -> Standing:
+    budget, key = spending.budget, spending.key
+    return Standing(
+        used=used,
+        limit=budget.limit_at(now),
+        resets_at=resets_at(budget.calendar, now),
+        time_zone=budget.calendar.zone,
+        credits=balance.total,
+        key_used=key_used,
+        key_limit=key.daily_limit if key else None,
+    )
+
+
+def _used(run: Run) -> int:
+    row = run("READ_DAY")
+    return int(row[0]) if row else 0
+
+
+def _day_has_room(run: Run, cost: Cost, limit: int | None) -> bool:
+    return limit is None or not cost.conversations or _used(run) + cost.conversations <= limit
+
+
+def _note_marks(run: Run, used: int, units: int, limit: int, now: datetime) -> None:
+    """Write down the marks that this spending reached, for the job that warns."""
+    for mark in MARKS:
+        reached = -(-limit * mark // 100)
+        if used - units < reached <= used:
+            run("NOTE_MARK", mark=mark, most=limit, at=raw_instant(now))

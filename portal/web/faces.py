@@ -64,6 +64,11 @@ def day(instant: datetime | date) -> str:
     )
 
 
+def month(day: date) -> str:
+    """The month of a date: November 2026."""
+    return format_date(day, "LLLL y", locale="en")
+
+
 @lru_cache(maxsize=256)
 def _version(path: str) -> str:
     file = static_dir() / path
@@ -98,6 +103,7 @@ def register_faces(app: Flask) -> None:
         "iso": iso,
         "grouped": grouped,
         "day": day,
+        "month": month,
         "initials": initials_of,
         "palette": palette_of,
     }

@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from sqlalchemy.exc import IntegrityError
+from wtforms import IntegerField
+from wtforms.validators import StopValidation
 
 from portal.core.database import db
 from portal.core.errors import Conflict, Forbidden, Invalid
+from portal.core.text import gettext
 from portal.web.frame import keep_trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flask_wtf import FlaskForm
+
+
+class WholeNumberField(IntegerField):  # type: ignore[misc]  # wtforms is untyped
+    """A number of plain digits, at most twenty of them: int() alone would also read 1_000 and ١٢٣."""
+
+    data: Any
+    plain = True
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        """Read what was typed; nothing typed is None."""
+        typed = valuelist[0].strip() if valuelist else ""
+        self.plain = not typed or re.fullmatch(r"[+-]?[0-9]{1,20}", typed) is not None
+        self.data = int(typed) if typed and self.plain else None
+
+    def pre_validate(self, form: FlaskForm) -> None:
+        """Say what is wrong with it, and nothing more."""
+        if not self.plain:
+            raise StopValidation(gettext("A whole number in plain digits."))
 
 
 class Attempt:

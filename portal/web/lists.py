@@ -18,6 +18,12 @@ def typed(name: str, *, most: int = 200) -> str:
     return CONTROL.sub(" ", request.args.get(name, ""))[:most]
 
 
+def span_of(*, spans: tuple[int, ...] = (7, 30, 90), usual: int = 30) -> int:
+    """The span in days that the address asks for (`days`), of those that are offered."""
+    wanted = typed("days", most=4)
+    return next((span for span in spans if str(span) == wanted), usual)
+
+
 def page_urls(page: Page[Any]) -> tuple[str | None, str | None]:
     """The addresses of the previous and the next page, keeping every filter."""
 

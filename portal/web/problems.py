@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 def json_response(value: Any, status: int = 200) -> Response:
     """A JSON answer, never stored by anything on the way."""
-    response = Response(orjson.dumps(value), status=status, mimetype="application/json")
+    return bytes_response(orjson.dumps(value), status)
+
+
+def bytes_response(body: bytes, status: int = 200) -> Response:
+    """The same of JSON that is written already."""
+    response = Response(body, status=status, mimetype="application/json")
     response.headers["Cache-Control"] = "no-store"
     return response
 

@@ -29,6 +29,8 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+# The whole of one, in any parameter: a shown prefix of ten characters may be searched for.
+SECRET_IN_QUERY = re.compile(rb"(^|[=&])dwc?_[A-Za-z0-9_-]{20}")
 SECRET_PATHS = re.compile(r"^/(setup|invitation|confirm|reset)/.+")
 
 
@@ -57,6 +59,8 @@ def register_requests(app: Flask) -> None:
             return None
         if not host_is_known(request.host, now.hosts):
             raise Malformed(gettext("This site is not known by that host name."))
+        if request.query_string and request.path.startswith("/api/") and SECRET_IN_QUERY.search(request.query_string):
+            raise Malformed(gettext("A key or token in an address ends up in logs: send it in a header, and renew it."))
         if (
             now.secure_cookies
             and now.trusted_proxies

@@ -240,8 +240,11 @@ def test_an_edit_changes_what_it_says_and_records_which(bob: User) -> None:
     kept = db.session.get_one(User, bob.id)
     assert (kept.display_name, kept.daily_limit_override) == ("Robert", 7)
     assert kept.search_text == "bob bob@example.org robert"
-    entry = db.session.scalars(select(AuditEntry)).one()
-    assert entry.facts == {"changed": ["daily_limit_override", "display_name"]}
+    facts = {entry.event: entry.facts for entry in db.session.scalars(select(AuditEntry))}
+    assert facts == {
+        "account.edited": {"changed": ["display_name"]},
+        "account.limit_changed": {"from": None, "to": 7},
+    }
 
 
 def test_an_edit_of_nothing_leaves_no_record(bob: User) -> None:

@@ -30,8 +30,8 @@ def test_a_good_key_is_answered_as_the_contract_has_it(
     assert (answer.status_code, answer.mimetype) == (200, "application/json")
     assert answer.headers["Cache-Control"] == "no-store"
     body: dict[str, Any] = answer.get_json()
-    for name in ("key_id", "decision_id"):
-        assert str(uuid.UUID(body.pop(name)))
+    assert str(uuid.UUID(body.pop("key_id")))
+    assert body.pop("decision_id").startswith("ok_")
     assert body == {
         "valid": True,
         "code": "VALID",
@@ -60,6 +60,7 @@ def test_a_refusal_tells_what_is_left_and_when_it_clears(
         "limit": 0, "used": 0, "remaining": 0, "resets_at": "2031-12-11T00:00:00+00:00", "time_zone": "UTC",
     }  # fmt: skip
     assert body["credits"] == {"remaining": 0}
+    assert body["clears_at"] == "2031-12-11T00:00:00+00:00"
 
 
 def test_an_unknown_key_is_an_answer_not_an_error(machine: Callable[..., Machine]) -> None:
@@ -119,6 +120,6 @@ def test_a_key_in_the_query_string_counts_for_nothing(
     machine: Callable[..., Machine], key_of: Callable[..., str]
 ) -> None:
     gate, key = machine(), key_of(make_account("alice"))
-    assert gate.post(f"/keys/verify?key={key}", {}).status_code == 422
-    assert gate.get(f"/keys/verify?key={key}").status_code == 405
+    assert gate.post(f"/keys/verify?key={key}", {"key": key}).status_code == 400
+    assert gate.get(f"/keys/self?key={key}").status_code == 400
     assert gate.post("/keys/verify", {"key": key}).get_json()["daily"]["used"] == 1

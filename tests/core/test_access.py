@@ -48,7 +48,7 @@ def test_each_level_holds_what_the_one_below_holds() -> None:
 
 def test_names_that_do_not_exist_grant_nothing() -> None:
     assert of_permissions(["everything"]) == of_permissions([]) == access.ADMIN
-    assert of_scopes(["admin:all"]) == frozenset()
+    assert of_scopes(("admin:all",)) == frozenset()
 
 
 def test_support_and_users_hold_nothing_of_the_console() -> None:

@@ -13,7 +13,7 @@ from portal.audit.models import AuditEntry
 from portal.audit.record import record
 from portal.core import database
 from portal.core.access import job_actor
-from portal.core.database import db, hot_connection, in_transaction, transaction
+from portal.core.database import db, in_transaction, raw_connection, transaction
 from portal.core.ids import new_id
 from portal.keys.models import ApiKey
 from portal.web.frame import Doorward
@@ -60,15 +60,6 @@ def test_reading_holds_no_transaction_and_writing_does(app: Doorward) -> None:
     assert not in_transaction()
 
 
-def test_a_hot_connection_left_open_is_rolled_back(app: Doorward) -> None:
-    with hot_connection() as connection:
-        database.begin(connection)
-        connection.execute("DELETE FROM reserved_names")
-        assert database.in_raw_transaction(connection)
-    with hot_connection() as connection:
-        assert not database.in_raw_transaction(connection)
-
-
 def test_a_reference_to_nothing_is_refused(app: Doorward) -> None:
     key = ApiKey(id=new_id(), user_id=new_id(), name="n", prefix="p", digest=b"d", scopes=[], networks=[])
     key.created_at = datetime.now(UTC)
@@ -80,7 +71,7 @@ def test_sqlite_writes_ahead_and_waits_its_turn(app: Doorward) -> None:
     if database.dialect_name() != "sqlite":
         assert db.session.scalar(select(func.current_setting("timezone"))) == "UTC"
         return
-    with hot_connection() as connection:
-        modes = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "foreign_keys")]
-        assert modes == ["wal", 1]
-        assert connection.execute("PRAGMA busy_timeout").fetchone()[0] == 5000
+    connection = raw_connection()
+    modes = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "foreign_keys")]
+    assert modes == ["wal", 1]
+    assert connection.execute("PRAGMA busy_timeout").fetchone()[0] == 5000

@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from portal import create_app
 from portal.core import clock
+from portal.core.database import db, transaction
 from portal.core.settings import Settings, load
+from portal.insight.models import Figure
 from portal.jobs.runner import run_job
 from portal.web.frame import Doorward
+from tests.people import make_account
 from tests.visitor import Visitor
 
 MIB = 1024 * 1024
@@ -42,7 +46,7 @@ def test_all_is_well_once_the_jobs_have_run(app: Doorward) -> None:
     run_job("flush_message_logs", by_hand=True)
     code, states, _ = ready(app)
     assert code == 200
-    assert states == dict.fromkeys(("database", "spool", "disk", "memory", "jobs"), "ok")
+    assert states == dict.fromkeys(("database", "spool", "disk", "memory", "jobs", "ledger"), "ok")
 
 
 def test_a_full_spool_is_down_and_a_half_full_one_a_warning(
@@ -98,3 +102,45 @@ def test_late_jobs_are_a_warning_and_stop_nothing(app: Doorward) -> None:
     clock.shift(timedelta(minutes=6))
     code, states, _ = ready(app)
     assert (code, states["jobs"]) == (200, "warning")
+
+
+def metrics_of(app: Doorward) -> dict[str, float]:
+    """The drift as the metrics tell it."""
+    lines = app.test_client().get("/metrics").get_data(as_text=True).splitlines()
+    return {name: float(value) for name, value in (line.split() for line in lines if line.startswith("doorward_credit"))}
+
+
+def test_a_balance_that_differs_from_its_ledger_is_a_warning_that_stops_nothing(app: Doorward) -> None:
+    make_account("alice")
+    assert ready(app)[2]["ledger"] == "not compared yet"
+    assert metrics_of(app) == {}
+    run_job("reconcile_credits", by_hand=True)
+    assert ready(app)[2]["ledger"].startswith("1 balances agree")
+    assert metrics_of(app) == {"doorward_credit_drift": 0, "doorward_credit_drift_balances": 0}
+    with transaction():
+        db.session.execute(text("UPDATE credit_balances SET own_credits = 7"))
+    run = run_job("reconcile_credits", by_hand=True)
+    assert run is not None
+    assert run.summary == "compared 1, differ 1, by 7 credits"
+    code, states, words = ready(app)
+    assert (code, states["ledger"]) == (200, "warning")
+    assert words["ledger"].startswith("1 of 1 balances differ from their entries, by 7 credits")
+    assert metrics_of(app) == {"doorward_credit_drift": 7, "doorward_credit_drift_balances": 1}
+
+
+def test_a_comparison_that_was_missed_for_days_is_a_warning(app: Doorward) -> None:
+    run_job("reconcile_credits", by_hand=True)
+    clock.shift(timedelta(days=2))
+    assert ready(app)[1]["ledger"] == "ok"
+    clock.shift(timedelta(days=4))
+    assert ready(app)[1]["ledger"] == "warning"
+
+
+def test_the_figure_names_whose_balances_differ(app: Doorward) -> None:
+    alice = make_account("alice")
+    with transaction():
+        db.session.execute(text("UPDATE credit_balances SET own_credits = 7"))
+    for _ in range(2):
+        run_job("reconcile_credits", by_hand=True)
+    figure = db.session.get_one(Figure, "credit_drift")
+    assert figure.value == {"checked": 1, "count": 1, "sum": 7, "users": [str(alice.id)]}

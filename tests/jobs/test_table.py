@@ -21,6 +21,12 @@ SAYS = {
     "flush_message_logs": r"stored 0, duplicate 0, quarantined 0",
     "check_health": r"database ok, spool ok, disk ok, .*",
     "count_figures": r"counted",
+    "begin_plans": r"began 0",
+    "turn_months": r"turned 0",
+    "reconcile_credits": r"compared 0, differ 0, by 0 credits",
+    "count_usage": r"counted",
+    "warn_users": r"told 0, mailed 0",
+    "forget_refusals": r"forgot 0",
     "send_mail": r"sent 0, failed 0",
 }
 

@@ -16,11 +16,13 @@ from portal.core import clock, crypto
 from portal.core.access import operator_actor
 from portal.core.database import db, transaction
 from portal.keys.models import ApiKey
-from portal.keys.service import KEY_PREFIX, make_secret, revoke_key
+from portal.keys.secrets import KEY_PREFIX, make_secret
+from portal.keys.service import revoke_key
 from portal.privacy.deletion import delete_user, restore_user
 from portal.usage.credits import grant_credits
+from portal.usage.plan_changes import change_plan
 from portal.usage.models import CreditEntry, UsageDay, UsageDetail
-from portal.usage.plans import PlanTerms, change_plan, create_plan, edit_plan
+from portal.usage.plans import PlanTerms, create_plan, edit_plan
 from tests.conftest import Machine
 from tests.people import actor_named, make_account
 
@@ -45,7 +47,8 @@ def ask(machine: Callable[..., Machine]) -> Ask:
 def change_key(secret: str, **columns: object) -> None:
     """Give the key other columns, for what no page offers yet."""
     with transaction():
-        db.session.execute(update(ApiKey).where(ApiKey.digest == crypto.digest(secret)).values(**columns))
+        values = {**columns, "version": ApiKey.version + 1}
+        db.session.execute(update(ApiKey).where(ApiKey.digest == crypto.digest(secret)).values(**values))
 
 
 def give_credits(account: Account, amount: int) -> None:

@@ -21,6 +21,7 @@ from portal.messages.models import Conversation
 from portal.privacy.deletion import delete_user
 from portal.signin.models import SignInSession
 from portal.signin.sessions import begin_session
+from portal.usage.models import Lease, Refusal
 from portal.usage.plans import default_plan
 from portal.web.frame import Doorward
 from tests.conftest import Machine
@@ -68,6 +69,20 @@ def make_staff(name: str, *, state: str, level: int = 1) -> StaffMember:
     return member
 
 
+def refuse(person: Account) -> UUID:
+    """A refused call of a person, and a lease of theirs that was lost: both have the id that is answered."""
+    now, same = clock.now(), new_id()
+    facts = {"asked": {"conversations": 1, "credits": 0}, "limit": 100, "used": 100, "remaining": 0}
+    shared = {"user_id": person.id, "key_id": UUID(int=0), "client_name": "gate"}
+    seen = {"first_at": now, "last_at": now, "first_facts": facts, "last_facts": facts, "count": 1}
+    spent = {"day": now.date(), "month": now.date().replace(day=1), "conversations": 5, "ttl_s": 60, "state": "lost"}
+    ends = {"created_at": now, "expires_at": now, "ends_at": now, "plan_credits": 0, "own_credits": 0}
+    with transaction():
+        db.session.add(Refusal(id=same, code="DAILY_LIMIT_REACHED", **shared, **seen))
+        db.session.add(Lease(id=same, **shared, **spent, **ends))
+    return same
+
+
 def things_of(person: Account) -> House:
     """A person's key, conversation and session."""
     found: House = {}
@@ -99,6 +114,7 @@ def house(machine: Callable[..., Machine], key_of: Callable[..., str], talk: Cal
         with transaction():
             begin_session(people[name], address="203.0.113.9", device="Firefox/140.0 Linux")
         things |= things_of(people[name])
+        things[f"{name}'s refusal"] = refuse(people[name])
     with transaction():
         delete_user(operator_actor().because("asked for it"), people["dora"].id, typed_name="dora")
         for purpose, name in ((Purpose.CONFIRM, "bob"), (Purpose.RESET, "alice"), (Purpose.INVITATION, "ida")):

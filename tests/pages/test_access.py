@@ -39,6 +39,12 @@ GET  /account/profile                              302 200 200 200 200 200 200 3
 POST /account/profile                              401 302 302 302 302 302 302 401
 GET  /account/sessions                             302 200 200 200 200 200 200 302
 POST /account/sessions/<uuid:session_id>/end       401 302 404 404 404 404 404 401
+GET  /account/usage                                302 200 403 403 403 403 403 302
+GET  /account/usage/ledger                         302 200 403 403 403 403 403 302
+GET  /account/usage/months.json                    302 200 403 403 403 403 403 302
+GET  /account/usage/refusals                       302 200 403 403 403 403 403 302
+GET  /account/usage/refusals/<uuid:decision_id>    302 200 403 403 403 403 403 302
+POST /account/usage/warnings                       401 302 403 403 403 403 403 401
 GET  /admin                                        302 404 404 404 404 200 200 302
 GET  /admin/admins                                 302 404 404 404 404 403 200 302
 GET  /admin/admins/<uuid:admin_id>                 302 404 404 404 404 403 200 302
@@ -71,6 +77,13 @@ POST /admin/staff/<uuid:staff_id>/reactivate       401 404 404 404 404 403 302 4
 POST /admin/staff/<uuid:staff_id>/suspend          401 404 404 404 404 403 422 401
 GET  /admin/staff/new                              302 404 404 404 404 403 200 302
 POST /admin/staff/new                              401 404 404 404 404 403 422 401
+GET  /admin/usage                                  302 404 404 404 404 403 200 302
+GET  /admin/usage/<uuid:user_id>                   302 404 404 404 404 403 200 302
+GET  /admin/usage/<uuid:user_id>/months.json       302 404 404 404 404 403 200 302
+GET  /admin/usage/<uuid:user_id>/refusals          302 404 404 404 404 403 200 302
+GET  /admin/usage/<uuid:user_id>/refusals/<uuid:decision_id> 302 404 404 404 404 403 200 302
+POST /admin/usage/<uuid:user_id>/leases/<uuid:lease_id>/refund 401 404 404 404 404 403 422 401
+GET  /admin/usage/days.json                        302 404 404 404 404 403 200 302
 GET  /admin/users                                  302 404 404 404 404 403 200 302
 GET  /admin/users/<uuid:user_id>                   302 404 404 404 404 403 200 302
 POST /admin/users/<uuid:user_id>/credits           401 404 404 404 404 403 422 401
@@ -109,6 +122,10 @@ POST /sign-in                                      422 422 422 422 422 422 422 4
 GET  /staff                                        302 404 200 200 200 404 404 302
 GET  /staff/users/<uuid:user_id>                   302 404 200 200 200 404 404 302
 GET  /staff/users/<uuid:user_id>/days.json         302 404 200 200 200 404 404 302
+GET  /staff/users/<uuid:user_id>/months.json       302 404 200 200 200 404 404 302
+GET  /staff/users/<uuid:user_id>/refusals          302 404 200 200 200 404 404 302
+GET  /staff/users/<uuid:user_id>/refusals/<uuid:decision_id> 302 404 200 200 200 404 404 302
+GET  /staff/users/<uuid:user_id>/usage             302 404 200 200 200 404 404 302
 GET  /static/<path:filename>                       200 200 200 200 200 200 200 200
 GET  /status                                       200 200 200 200 200 200 200 200
 POST /theme                                        302 302 302 302 302 302 302 302
@@ -121,6 +138,9 @@ OBJECTS = {
     "conversation_id": "alice's conversation",
     "session_id": "alice's session",
     "user_id": "bob",
+    "decision_id": "bob's refusal",
+    "lease_id": "bob's refusal",
+    "/account/usage/refusals/<uuid:decision_id>": "alice's refusal",
     "staff_id": "tim",
     "admin_id": "max",
     "client_id": "client",
@@ -217,6 +237,7 @@ PRIVATE = [
     ("POST", "/account/keys/{}/revoke", "bob's key"),
     ("GET", "/account/conversations/{}", "bob's conversation"),
     ("POST", "/account/sessions/{}/end", "bob's session"),
+    ("GET", "/account/usage/refusals/{}", "bob's refusal"),
 ]
 
 
@@ -237,7 +258,7 @@ def bare(page: SeenPage) -> str:
     return page.html.replace(page.response.headers["X-Request-Id"], "")
 
 
-USERS_ONLY = ["/admin/users/{}", "/admin/users/{}/days.json", "/admin/users/{}/edit"]
+USERS_ONLY = ["/admin/users/{}", "/admin/users/{}/days.json", "/admin/users/{}/edit", "/admin/usage/{}"]
 ACTS_ON_USERS = ["suspend", "reactivate", "reset", "invite", "plan", "credits", "delete"]
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 COMMITS = {
     "portal.core.database": {"db.session.commit"},  # transaction()
     "portal.web.frame": {"db.session.commit"},  # after the view
-    "portal.usage.spending": {"connection.commit"},  # the hot statements, on their raw connection
+    "portal.core.hot": {"raw.commit"},  # the hot statements, many committed as one
 }
 # Who opens a frame with transaction(), below what starts programs: outside a request, or beside its own change.
 # No verb stands here.
@@ -24,6 +24,9 @@ FRAMES = {
     "portal.messages.flush": "one chunk and its position",
     "portal.mail.outbox": "one mail of the sender's round",
     "portal.usage.reset": "one batch of days",
+    "portal.usage.months": "one batch of balances",
+    "portal.usage.plan_changes": "one plan that has begun",
+    "portal.keys.expiry": "one batch of notices",
 }
 
 

@@ -22,6 +22,7 @@ SQL_CHANGES = re.compile(r"\s*(INSERT INTO|UPDATE \w+ SET|DELETE FROM) ")
 NOT_VERBS = {
     "portal.core.access.outranks": "a question about ranks, asked by verbs",
     RECORD: "how verbs write their entry",
+    "portal.accounts.zones.move_account": "how verbs put an account into another zone",
     "portal.accounts.lifecycle.check_managed": "a rule that verbs apply to the account they act on",
     "portal.accounts.lifecycle.checked_level": "a rule that verbs apply to what was typed",
     "portal.accounts.lifecycle.checked_permissions": "a rule that verbs apply to what was typed",

@@ -8,15 +8,16 @@ from flask import Blueprint
 
 from portal.core.access import Capability
 from portal.core.text import gettext
-from portal.pages.account import conversations, home, keys, profile, sessions
+from portal.pages.account import conversations, home, keys, profile, sessions, usage
+from portal.usage.warnings import own_mark
 from portal.web.gates import Audience, guard
-from portal.web.identity import actor
+from portal.web.identity import actor, viewer
 from portal.web.navigation import Entry, navigation
 
 if TYPE_CHECKING:
     from flask import Flask
 
-SUBJECTS = (home, keys, conversations, profile, sessions)
+SUBJECTS = (home, usage, keys, conversations, profile, sessions)
 
 
 def register(app: Flask) -> None:
@@ -30,12 +31,16 @@ def register(app: Flask) -> None:
 
 
 def frame() -> dict[str, Any]:
-    """The navigation of the account pages, as far as this kind of account has them."""
+    """The navigation of the account pages, as far as this kind of account has them, and the banner of a day's mark."""
     entries = [
         Entry(gettext("Home"), "account.home.index", "home", Capability.OWN_PROFILE),
+        Entry(gettext("Usage"), "account.usage.index", "chart-bar", Capability.OWN_USAGE),
         Entry(gettext("API keys"), "account.keys.index", "key", Capability.OWN_KEYS),
         Entry(gettext("Conversations"), "account.conversations.index", "message-2", Capability.OWN_CONVERSATIONS),
         Entry(gettext("Profile"), "account.profile.index", "user", Capability.OWN_PROFILE),
         Entry(gettext("Sessions"), "account.sessions.index", "device-laptop", Capability.OWN_SESSIONS),
     ]
-    return {"navigation": navigation(entries, actor())}
+    who = actor()
+    # An error page knows no viewer and asks the database nothing.
+    warned = own_mark(who) if viewer() is not None and who.may(Capability.OWN_USAGE) else None
+    return {"navigation": navigation(entries, who), "usage_mark": warned}

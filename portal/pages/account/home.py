@@ -8,7 +8,8 @@ from flask.typing import ResponseReturnValue
 from portal.core.access import Capability
 from portal.keys.service import own_keys
 from portal.messages.reading import own_conversations
-from portal.usage.history import last_days, standing
+from portal.usage.history import day_held_until, last_days, standing
+from portal.usage.limits import limits_of
 from portal.web.charts import days_chart
 from portal.web.gates import requires
 from portal.web.identity import actor
@@ -25,6 +26,8 @@ def index() -> ResponseReturnValue:
     return render_template(
         "account/home/index.html",
         standing=standing(who, who.id),
+        limits=limits_of(who, who.id),
+        held_until=day_held_until(who, who.id),
         days=last_days(who, who.id),
         keys=[key for key in own_keys(who) if key.revoked_at is None],
         conversations=own_conversations(who).items[:5],

@@ -8,7 +8,7 @@ from flask import Blueprint, url_for
 
 from portal.core.access import Capability
 from portal.core.text import gettext
-from portal.pages.admin import admins, audit, clients, dashboard, deleted, jobs, plans, staff, users
+from portal.pages.admin import admins, audit, clients, dashboard, deleted, jobs, plans, staff, usage, users
 from portal.web.gates import Audience, guard
 from portal.web.identity import actor
 from portal.web.navigation import Entry, navigation
@@ -16,7 +16,7 @@ from portal.web.navigation import Entry, navigation
 if TYPE_CHECKING:
     from flask import Flask
 
-SUBJECTS = (dashboard, users, deleted, staff, admins, plans, clients, jobs, audit)
+SUBJECTS = (dashboard, usage, users, deleted, staff, admins, plans, clients, jobs, audit)
 
 
 def register(app: Flask) -> None:
@@ -35,6 +35,7 @@ def frame() -> dict[str, Any]:
     entries = [
         Entry(gettext("Dashboard"), "admin.dashboard.index", "home", Capability.CONSOLE_SEE),
         Entry(gettext("Users"), "admin.users.index", "users", Capability.USER_READ),
+        Entry(gettext("Usage"), "admin.usage.index", "chart-bar", Capability.USER_READ),
         Entry(gettext("Deleted users"), "admin.deleted.index", "trash", Capability.USER_DELETE),
         Entry(gettext("Staff"), "admin.staff.index", "headset", Capability.STAFF_MANAGE),
         Entry(gettext("Admins"), "admin.admins.index", "shield-lock", Capability.ADMIN_MANAGE),

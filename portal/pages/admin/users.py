@@ -1,20 +1,24 @@
-"""/admin/users: list, invite, record, edit, plan, suspend, reactivate, reset, credits, delete."""
+"""/admin/users: list, invite, record, edit, plan, boost, suspend, reactivate, reset, credits, ledger, delete."""
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
-from wtforms import EmailField, HiddenField, IntegerField, SelectChoice, SelectField, StringField
+from wtforms import DateTimeLocalField, EmailField, HiddenField, SelectChoice, SelectField, StringField
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 
 from portal.accounts import lifecycle
-from portal.accounts.directory import SORTS, UserFilter, count_users, list_users
+from portal.accounts.days import zone
+from portal.accounts.directory import SORTS, UserFilter, count_users, list_users, user_record
+from portal.accounts.models import User
 from portal.accounts.names import zones
 from portal.audit.reading import entries_about
+from portal.core import clock
 from portal.core.access import Capability
 from portal.core.ids import parse_id
 from portal.core.text import gettext
@@ -24,18 +28,23 @@ from portal.privacy.deletion import delete_user, purge_date
 from portal.signin.registration import NewPerson, invite_again, invite_user
 from portal.signin.reset import start_reset
 from portal.support.record import MaskedRecord, email_for, open_record
-from portal.usage.credits import grant_credits
-from portal.usage.history import last_days, ledger
-from portal.usage.plans import change_plan, default_plan, list_plans
+from portal.usage.boosts import boost_limit, end_boost
+from portal.usage.credits import adjust_credits, balance_of, grant_credits, list_ledger
+from portal.usage.history import last_days
+from portal.usage.limits import limits_of
+from portal.usage.plan_changes import PlanChange, change_plan, starts_of, take_back_plan
+from portal.usage.plans import default_plan, list_plans
 from portal.web.charts import days_chart
-from portal.web.forms import told_beside, version_of
+from portal.web.faces import exact
+from portal.web.forms import WholeNumberField, told_beside, version_of
 from portal.web.gates import requires
-from portal.web.identity import actor
+from portal.web.identity import actor, viewer
 from portal.web.lists import typed
 
 blueprint = Blueprint("users", __name__, url_prefix="/users")
 REASON = [InputRequired(words("Say why.")), Length(max=500)]
 COUNTED = 10_000
+LATEST = 10
 
 
 class InviteForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
@@ -55,16 +64,36 @@ class EditForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
     display_name = StringField(words("Display name"), [Length(max=80)])
     email = EmailField(words("E-mail"), [InputRequired(words("Type the e-mail address.")), Length(max=320)])
     time_zone = SelectField(words("Time zone"), validate_choice=False)
-    daily_limit_override = IntegerField(
+    daily_limit_override = WholeNumberField(
         words("Own daily limit"),
         [Optional(), NumberRange(0, 1_000_000, words("A whole number from 0 to 1,000,000."))],
     )
 
 
 class PlanForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
-    """Another plan."""
+    """Another plan, and from when on."""
 
     plan = SelectField(words("Plan"))
+    starts = SelectField(words("Holds from"))
+
+
+class BoostForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
+    """A higher daily limit for a while."""
+
+    extra = WholeNumberField(
+        words("More conversations a day"),
+        [
+            InputRequired(words("How many?")),
+            NumberRange(1, 1_000_000, words("A whole number from 1 to 1,000,000.")),
+        ],
+    )
+    until = DateTimeLocalField(
+        words("Until"),
+        [InputRequired(words("A time to come, at most 90 days ahead."))],
+        format=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"],
+        invalid_value_message=words("A time to come, at most 90 days ahead."),
+    )
+    reason = StringField(words("Reason"), REASON)
 
 
 class ReasonForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
@@ -76,11 +105,24 @@ class ReasonForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
 class CreditForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
     """Credits to grant."""
 
-    amount = IntegerField(
+    amount = WholeNumberField(
         words("Credits"),
         [
             InputRequired(words("How many?")),
             NumberRange(1, 1_000_000, words("A whole number from 1 to 1,000,000.")),
+        ],
+    )
+    reason = StringField(words("Reason"), REASON)
+
+
+class AdjustForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
+    """Credits to add, or to take with a minus."""
+
+    amount = WholeNumberField(
+        words("Credits to add or take"),
+        [
+            InputRequired(words("How many?")),
+            NumberRange(-1_000_000, 1_000_000, words("A whole number from -1,000,000 to 1,000,000, not 0.")),
         ],
     )
     reason = StringField(words("Reason"), REASON)
@@ -137,27 +179,51 @@ def new() -> ResponseReturnValue:
     return render_template("admin/users/new.html", form=form), 422 if form.is_submitted() else 200
 
 
+def _start_choices(user: User) -> list[SelectChoice]:
+    """From when another plan may hold, told in the viewer's zone."""
+    return [
+        SelectChoice("now", gettext("the next call on")),
+        SelectChoice("next_day", gettext("the user's next day on (%(when)s)", when=exact(starts_of(user, "next_day")))),
+        SelectChoice(
+            "next_month", gettext("the user's next month on (%(when)s)", when=exact(starts_of(user, "next_month")))
+        ),
+    ]
+
+
 def _record_page(user_id: UUID, status: int = 200, **forms: Any) -> ResponseReturnValue:
     who = actor()
     seen: MaskedRecord = open_record(who, user_id)
+    user, limits = user_record(who, user_id), limits_of(who, user_id)
+    week = (clock.now() + timedelta(days=7)).astimezone(zone(_viewer_zone())).replace(second=0, microsecond=0)
     given = {
-        "plan_form": PlanForm(plan=str(seen.plan.id), formdata=None),
+        "plan_form": PlanForm(plan=str(limits.plan.id), starts="now", formdata=None),
+        "boost_form": BoostForm(until=week.replace(tzinfo=None), formdata=None, prefix="boost-"),
         "suspend_form": ReasonForm(formdata=None, prefix="suspend-"),
         "credit_form": CreditForm(formdata=None, prefix="credit-"),
+        "adjust_form": AdjustForm(formdata=None, prefix="adjust-"),
         "delete_form": DeleteForm(formdata=None, prefix="delete-"),
         **forms,
     }
     given["plan_form"].plan.choices = _plan_choices()
+    given["plan_form"].starts.choices = _start_choices(user)
     page = render_template(
         "admin/users/show.html",
         record=seen,
-        ledger=ledger(who, user_id),
+        limits=limits,
+        balance=balance_of(who, user_id),
+        ledger=list_ledger(who, user_id).items[:LATEST],
         entries=entries_about(who, user_id),
         purge_after=purge_date(),
+        viewer_zone=_viewer_zone(),
         may={capability.name: who.may(capability) for capability in Capability},
         **given,
     )
     return page, status
+
+
+def _viewer_zone() -> str:
+    person = viewer()
+    return person.time_zone if person else "UTC"
 
 
 @blueprint.get("/<uuid:user_id>")
@@ -205,15 +271,54 @@ def _back(user_id: UUID, said: str) -> ResponseReturnValue:
 @blueprint.post("/<uuid:user_id>/plan")
 @requires(Capability.USER_WRITE)
 def plan(user_id: UUID) -> ResponseReturnValue:
-    """Give another plan; it holds from the next call."""
+    """Give another plan: from the next call, the next day or the next month on."""
     form = PlanForm()
     form.plan.choices = _plan_choices()
+    form.starts.choices = _start_choices(lifecycle.editable_user(actor(), user_id))
     if form.validate_on_submit():
         with told_beside(form) as attempt:
-            change_plan(actor(), user_id, UUID(form.plan.data))
+            change = change_plan(actor(), user_id, UUID(form.plan.data), starts=form.starts.data)
         if attempt.done:
-            return _back(user_id, gettext("The plan is changed; it holds from the next call on."))
+            return _back(user_id, _change_in_words(change))
     return _record_page(user_id, 422, plan_form=form)
+
+
+def _change_in_words(change: PlanChange) -> str:
+    if change.starts_at <= clock.now():
+        return gettext("The plan is changed: %(plan)s holds from the next call on.", plan=change.plan.name)
+    when = exact(change.starts_at)
+    return gettext("The plan is going to change: %(plan)s holds from %(when)s on.", plan=change.plan.name, when=when)
+
+
+@blueprint.post("/<uuid:user_id>/plan/take-back")
+@requires(Capability.USER_WRITE)
+def take_back(user_id: UUID) -> ResponseReturnValue:
+    """Take a coming plan back."""
+    take_back_plan(actor(), user_id)
+    return _back(user_id, gettext("The plan stays as it is; the change to come is taken back."))
+
+
+@blueprint.post("/<uuid:user_id>/boost")
+@requires(Capability.USER_WRITE)
+def boost(user_id: UUID) -> ResponseReturnValue:
+    """Raise the daily limit for a while; the time is typed in the viewer's zone."""
+    lifecycle.editable_user(actor(), user_id)
+    form = BoostForm(prefix="boost-")
+    if form.validate_on_submit():
+        with told_beside(form) as attempt:
+            until: datetime = form.until.data.replace(tzinfo=zone(_viewer_zone()))
+            made = boost_limit(actor().because(form.reason.data), user_id, form.extra.data, until)
+        if attempt.done:
+            return _back(user_id, gettext("The daily limit is raised until %(when)s.", when=exact(made.until)))
+    return _record_page(user_id, 422, boost_form=form)
+
+
+@blueprint.post("/<uuid:user_id>/boost/end")
+@requires(Capability.USER_WRITE)
+def unboost(user_id: UUID) -> ResponseReturnValue:
+    """End a boost before its time."""
+    end_boost(actor(), user_id)
+    return _back(user_id, gettext("The boost is over; the daily limit is as before."))
 
 
 @blueprint.post("/<uuid:user_id>/suspend")
@@ -270,6 +375,34 @@ def credits(user_id: UUID) -> ResponseReturnValue:
         if attempt.done:
             return _back(user_id, gettext("The credits are granted."))
     return _record_page(user_id, 422, credit_form=form)
+
+
+@blueprint.post("/<uuid:user_id>/adjust")
+@requires(Capability.CREDIT_WRITE)
+def adjust(user_id: UUID) -> ResponseReturnValue:
+    """Put the credits right, up or down."""
+    form = AdjustForm(prefix="adjust-")
+    if form.validate_on_submit():
+        with told_beside(form) as attempt:
+            adjust_credits(actor().because(form.reason.data), user_id, form.amount.data)
+        if attempt.done:
+            return _back(user_id, gettext("The credits are adjusted."))
+    return _record_page(user_id, 422, adjust_form=form)
+
+
+@blueprint.get("/<uuid:user_id>/ledger")
+@requires(Capability.USER_READ, Capability.CREDIT_READ)
+def ledger(user_id: UUID) -> ResponseReturnValue:
+    """Every change of the credits, page by page."""
+    who = actor()
+    user = user_record(who, user_id)
+    return render_template(
+        "admin/users/ledger.html",
+        user=user,
+        balance=balance_of(who, user_id),
+        page=list_ledger(who, user_id, request.args.get("cursor")),
+        month_ends=starts_of(user, "next_month"),
+    )
 
 
 @blueprint.post("/<uuid:user_id>/delete")

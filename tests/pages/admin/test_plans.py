@@ -21,12 +21,24 @@ def test_a_new_plan_stands_in_the_list_and_can_be_given(person: Person) -> None:
     assert "1,500" in listed.text
 
 
-@pytest.mark.parametrize("wrong", [{"name": "free"}, {"name": "Not This"}, {"daily_limit": "-1"}, {"key_count": ""}])
+NUMBERS = ["-1", "1.5", "1000001", str(2**53), str(2**63), "1e308", "abc", "1_000", "٣"]
+NUMBERED = ["daily_limit", "rate_per_minute", "credits_per_month", "key_count", "retention_days"]
+WRONG = [
+    {"name": "free"}, {"name": "Not This"}, {"name": ""}, {"key_count": ""}, {"credits_per_month": ""},
+    *({field: number} for field in NUMBERED for number in NUMBERS),
+    *({"prices": f"m-0 = 1\nm-1 = {price}"} for price in [*NUMBERS, ""]),
+    {"prices": "no price"}, {"prices": "m = 1\nM = 2"}, {"prices": "= 5"}, {"prices": "x" * 30_000},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: " ".join(f"{name}={text[:30]}" for name, text in wrong.items()))
 def test_nonsense_is_told_beside_its_field(wrong: dict[str, str], person: Person) -> None:
     ada = person("ada")
     page = ada.send(ada.get(NEW), {"name": "trial", **wrong})
     assert page.status == 422
     assert page.code(f"{next(iter(wrong))}-error")
+    assert page.code("name") == {"name": "trial", **wrong}["name"]
+    assert "trial" not in ada.get("/admin/plans").text
 
 
 def test_a_plan_changed_meanwhile_is_told_and_not_overwritten(person: Person, browser: Browser) -> None:
@@ -39,3 +51,47 @@ def test_a_plan_changed_meanwhile_is_told_and_not_overwritten(person: Person, br
     assert told.status == 422
     assert "Someone else changed this plan" in told.text
     assert ada.get(address).code("daily_limit") == "7"
+
+
+def address_of(visitor: Visitor, name: str) -> str:
+    """Where the plan of this name is changed."""
+    for link in visitor.get("/admin/plans").tree.iter("a"):
+        if "".join(link.itertext()).strip() == name:
+            return link.get("href") or ""
+    raise AssertionError(f"no plan {name}")
+
+
+def test_all_terms_are_kept_shown_and_changed(person: Person) -> None:
+    ada = person("ada")
+    terms = {"rate_per_minute": "60", "credits_per_month": "1000", "retention_days": "90"}
+    ada.send(ada.get(NEW), {"name": "team", **terms, "prices": " M-1 = 5 \n\nm-2=0"})
+    listed = ada.get("/admin/plans").text
+    assert "60" in listed
+    assert "m-1 5 credits" in listed
+    page = ada.get(address_of(ada, "team"))
+    assert {name: page.code(name) for name in terms} == terms
+    assert page.code("prices").splitlines() == ["m-1 = 5", "m-2 = 0"]
+    ada.send(page, {"rate_per_minute": "", "prices": ""})
+    page = ada.get(address_of(ada, "team"))
+    assert (page.code("rate_per_minute"), page.code("prices")) == ("", "")
+
+
+def test_a_price_that_is_wrong_names_its_line_and_stays_as_typed(person: Person) -> None:
+    ada = person("ada")
+    page = ada.send(ada.get(NEW), {"name": "team", "prices": "m-1 = 5\nm-2 = lots"})
+    assert "Line 2" in page.code("prices-error")
+    assert page.code("prices") == "m-1 = 5\nm-2 = lots"
+
+
+def test_a_plan_nobody_has_is_deleted_and_one_in_use_is_not(person: Person) -> None:
+    ada = person("ada")
+    ada.send(ada.get(NEW), {"name": "trial"})
+    address = address_of(ada, "trial")
+    listed = ada.send(ada.get(address), to=f"{address}/delete")
+    assert "The plan is deleted." in listed.text
+    assert "trial" not in listed.text.replace("The plan is deleted.", "")
+    kept = address_of(ada, "free")
+    told = ada.send(ada.get(kept), to=f"{kept}/delete")
+    assert told.status == 422
+    assert "DEFAULT_PLAN" in told.text
+    assert address_of(ada, "free")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.support.masks import DOTS, mask_address, mask_email
+from portal.core.masks import DOTS, mask_address, mask_email
 
 WORD = st.text(st.characters(exclude_characters="@.•", exclude_categories=["C", "Z"]), min_size=1, max_size=64)
 

@@ -1,0 +1,118 @@
+"""One run of wrk, and what came of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.cores import pinned
+
+SCRIPT = Path(__file__).with_name("wrk.lua")
+RESULT = re.compile(r"^RESULT (.*?) sample=(.*)$", re.M)
+# wrk waits as long for the answers it timed out on; far beyond any run.
+PATIENCE_S = 60
+
+
+class LoadFailed(Exception):
+    """wrk is missing or fell over; the text says what to do or what it said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is sent: always the same head, and one of the bodies at random (none: without a body)."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    bodies: list[str]
+    unique: bool = False
+    """Whether each request carries an Idempotency-Key of its own."""
+
+    @property
+    def text(self) -> str:
+        """The file that wrk.lua reads."""
+        head = [f"{self.method} {self.path}", *(f"{name}: {value}" for name, value in self.headers.items()), ""]
+        return "\n".join([*head, *self.bodies, ""])
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one run measured. `valid` counts the VALID answers inside the bodies, `wrong` answers outside 200 to 299,
+    `broken` connections lost or timed out; `busy` is the share of its core that wrk needed."""
+
+    requests: int
+    seconds: float
+    p50_ms: float
+    p99_ms: float
+    valid: int
+    invalid: int
+    wrong: int
+    broken: int
+    sample: str
+    busy: float
+
+    @property
+    def rate(self) -> float:
+        """Requests per second."""
+        return self.requests / self.seconds if self.seconds else 0.0
+
+
+def require_wrk() -> None:
+    """Raises LoadFailed with the way to get it."""
+    if shutil.which("wrk") is None:
+        raise LoadFailed("wrk is not installed: apt-get install wrk (or brew install wrk)")
+
+
+def run_load(port: int, request: Request, *, connections: int, seconds: float, cores: frozenset[int]) -> Load:
+    """Send these requests for so long. Raises LoadFailed."""
+    whole = seconds >= 1 and seconds == int(seconds)
+    with tempfile.TemporaryDirectory(prefix="doorward-load-") as folder:
+        file = Path(folder) / "requests"
+        file.write_text(request.text)
+        file.chmod(0o600)
+        command = ["wrk", "-t", "1", "-c", str(connections), "-d", f"{int(seconds) if whole else 60}s"]
+        command += ["-s", str(SCRIPT), f"http://127.0.0.1:{port}", "--", str(file)]
+        command += [f"{secrets.token_hex(8)}-"] if request.unique else []
+        before = os.times()
+        with pinned(cores):
+            wrk = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        # wrk counts in whole seconds; interrupted, it ends in good order and tells what it has.
+        timer = None if whole else threading.Timer(seconds, wrk.send_signal, [signal.SIGINT])
+        if timer:
+            timer.start()
+        try:
+            said, _ = wrk.communicate(timeout=seconds + PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            raise LoadFailed("wrk did not end") from None
+        finally:
+            if timer:
+                timer.cancel()
+            wrk.kill()
+            wrk.wait()
+        after = os.times()
+    found = RESULT.search(said)
+    if found is None:
+        raise LoadFailed(f"wrk said:\n{said}")
+    told = dict(pair.split("=") for pair in found[1].split())
+    lasted = int(told["duration_us"]) / 1e6
+    used = after.children_user + after.children_system - before.children_user - before.children_system
+    return Load(
+        requests=int(told["requests"]),
+        seconds=lasted,
+        p50_ms=int(told["p50_us"]) / 1000,
+        p99_ms=int(told["p99_us"]) / 1000,
+        valid=int(told["valid"]),
+        invalid=int(told["invalid"]),
+        wrong=int(told["wrong"]),
+        broken=int(told["broken"]),
+        sample=found[2].strip(),
+        busy=used / lasted if lasted else 0.0,
+    )

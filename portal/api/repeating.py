@@ -1,0 +1,49 @@
+"""The Idempotency-Key header: the same call again gets the same answer again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from flask import Response, request
+
+from portal.repeats.service import Repeat, Replay, keep, repeat_of, replay_of
+from portal.web.identity import actor
+from portal.web.problems import bytes_response
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HEADER = "Idempotency-Key"
+
+
+def repeat_here() -> Repeat | None:
+    """The call of this request when it names itself. Raises Invalid for a key that is none."""
+    key = request.headers.get(HEADER)
+    caller = actor().id
+    if key is None or caller is None:
+        return None
+    return repeat_of(caller, key, request.method.encode(), request.path.encode(), request.get_data())
+
+
+def replayed(replay: Replay) -> Response:
+    """The answer of the first time."""
+    response = bytes_response(replay.body, replay.status)
+    response.headers["Idempotent-Replayed"] = "true"
+    return response
+
+
+def answer_once(make: Callable[[], dict[str, Any]], status: int = 200) -> Response:
+    """Do it and keep the answer in the same transaction, or answer as the first time.
+
+    For verbs whose change the frame commits. Raises Mismatch, and Conflict while the first call still runs.
+    """
+    repeat = repeat_here()
+    if repeat is None:
+        return bytes_response(orjson.dumps(make()), status)
+    before = replay_of(repeat)
+    if before is not None:
+        return replayed(before)
+    body = orjson.dumps(make())
+    keep(repeat, status, body)
+    return bytes_response(body, status)

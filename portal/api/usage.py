@@ -1,0 +1,156 @@
+"""/api/v1/usage: consume, refund, leases."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import orjson
+from flask import Blueprint, Response
+
+from portal.api.bodies import check_text, read_body
+from portal.api.keys import CostShape, Units
+from portal.api.repeating import answer_once, repeat_here, replayed
+from portal.api.shapes import settled_shape, taken_shape, user_shape, verdict_shape
+from portal.core.access import Capability
+from portal.core.errors import Invalid
+from portal.core.ids import parse_id
+from portal.core.text import folded, gettext
+from portal.keys.leasing import lease_for_key
+from portal.repeats.service import Replay
+from portal.usage.consuming import Consumed, Wanted, consume
+from portal.usage.leases import Taken, lease_for_user, settle_lease
+from portal.usage.refunds import refund
+from portal.usage.spending import Cost
+from portal.web.gates import requires
+from portal.web.identity import actor
+from portal.web.problems import bytes_response
+
+blueprint = Blueprint("usage", __name__, url_prefix="/usage")
+
+
+class ConsumeShape(msgspec.Struct, forbid_unknown_fields=True):
+    """Whose units, and how many."""
+
+    user_id: str | None = None
+    username: str | None = None
+    cost: CostShape = msgspec.field(default_factory=CostShape)
+    model: str = ""
+
+
+class RefundShape(msgspec.Struct, forbid_unknown_fields=True):
+    """The decision to take back; a lost lease by its id."""
+
+    decision_id: str
+    reason: str = ""
+
+
+class LeaseShape(msgspec.Struct, forbid_unknown_fields=True):
+    """The block that is wanted."""
+
+    key: str | None = None
+    user_id: str | None = None
+    conversations: Units = 0
+    credits: Units = 0
+    ttl_s: int = 60
+    model: str = ""
+
+
+class UsedShape(msgspec.Struct, forbid_unknown_fields=True):
+    """What was used of each kind."""
+
+    conversations: Units = 0
+    credits: Units = 0
+
+
+class SettleShape(msgspec.Struct, forbid_unknown_fields=True):
+    """What was used so far; a bare number counts conversations."""
+
+    used: UsedShape | Units
+    final: bool = True
+
+
+def _face(consumed: Consumed) -> bytes:
+    shape = verdict_shape(consumed.verdict)
+    if consumed.budget is not None:
+        shape["user"] = user_shape(consumed.budget, consumed.verdict.code)
+    return orjson.dumps(shape)
+
+
+def _lease_face(taken: Taken) -> bytes:
+    return orjson.dumps(taken_shape(taken))
+
+
+def _model(asked: str) -> str:
+    return check_text("/model", asked.strip().lower(), 80)
+
+
+def _user_id(text: str) -> UUID:
+    made = parse_id(text)
+    if made is None:
+        raise Invalid({"/user_id": gettext("This is not an id.")})
+    return made
+
+
+@blueprint.post("/consume")
+@requires(Capability.USAGE_CONSUME)
+def consume_units() -> Response:
+    """Spend for a user by id or username; always 200 when the question could be answered."""
+    body = read_body(ConsumeShape)
+    if (body.user_id is None) == (body.username is None):
+        raise Invalid({"/user_id": gettext("Give either user_id or username.")})
+    wanted = Wanted(
+        user_id=None if body.user_id is None else _user_id(body.user_id),
+        username=None if body.username is None else folded(check_text("/username", body.username, 200).strip()),
+        conversations=body.cost.conversations,
+        credits=body.cost.credits,
+        model=_model(body.model),
+    )
+    made = consume(actor(), wanted, repeat=repeat_here(), face=_face)
+    return replayed(made) if isinstance(made, Replay) else bytes_response(_face(made))
+
+
+@blueprint.post("/refund")
+@requires(Capability.USAGE_CONSUME)
+def refund_decision() -> Response:
+    """Take a decision back, once."""
+    body = read_body(RefundShape)
+    decision_id = check_text("/decision_id", body.decision_id, 600)
+
+    def make() -> dict[str, Any]:
+        made = refund(actor().because(check_text("/reason", body.reason, 500)), decision_id)
+        return {
+            "decision_id": decision_id,
+            "user_id": str(made.user_id),
+            "refunded": {"conversations": made.conversations, "credits": made.credits},
+        }
+
+    return answer_once(make)
+
+
+@blueprint.post("/leases")
+@requires(Capability.USAGE_LEASE)
+def open_lease() -> Response:
+    """Spend a block in advance; as much of it as there is."""
+    body = read_body(LeaseShape)
+    if (body.key is None) == (body.user_id is None):
+        raise Invalid({"/key": gettext("Give either key or user_id.")})
+    cost, model, repeat = Cost(body.conversations, body.credits), _model(body.model), repeat_here()
+    made: Taken | Replay
+    if body.key is not None:
+        secret = check_text("/key", body.key, 400)
+        made = lease_for_key(actor(), secret, cost, body.ttl_s, model=model, repeat=repeat, face=_lease_face)
+    else:
+        user_id = _user_id(body.user_id or "")
+        made = lease_for_user(actor(), user_id, cost, body.ttl_s, model=model, repeat=repeat, face=_lease_face)
+    return replayed(made) if isinstance(made, Replay) else bytes_response(_lease_face(made))
+
+
+@blueprint.post("/leases/<uuid:lease_id>/settle")
+@requires(Capability.USAGE_LEASE)
+def settle(lease_id: UUID) -> Response:
+    """Report what was used; the final report gives the rest back."""
+    body = read_body(SettleShape)
+    used = (body.used, 0) if isinstance(body.used, int) else (body.used.conversations, body.used.credits)
+    return answer_once(lambda: settled_shape(settle_lease(actor(), lease_id, used, final=body.final)))

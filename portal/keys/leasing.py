@@ -1,0 +1,47 @@
+"""A lease on the budget of a key's owner: the key is checked as for a verify."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from portal.core import clock
+from portal.core.access import Capability, needs
+from portal.core.errors import Unavailable
+from portal.core.ids import new_id
+from portal.keys.known import digest_of, read_key
+from portal.keys.verify import Question, ask_about
+from portal.usage.leases import MOST_TRIES, Taken, check_terms, take_lease
+from portal.usage.spending import Cost, Stale
+from portal.usage.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from portal.core.actor import Actor
+    from portal.repeats.service import Repeat, Replay
+
+
+@needs(Capability.USAGE_LEASE)
+def lease_for_key(
+    actor: Actor,
+    secret: str,
+    cost: Cost,
+    ttl_s: int,
+    *,
+    model: str = "",
+    repeat: Repeat | None = None,
+    face: Callable[[Taken], bytes],
+) -> Taken | Replay:
+    """A lease by key. Raises Invalid."""
+    check_terms(cost.conversations, cost.credits, ttl_s)
+    question = Question(secret, cost.conversations, cost.credits, ip=actor.address, model=model)
+    digest = digest_of(secret)
+    for _ in range(MOST_TRIES):
+        key = read_key(digest)
+        if key is None:
+            return Taken(Verdict("KEY_UNKNOWN", str(new_id())), None)
+        try:
+            return take_lease(actor, ask_about(actor, key, question, clock.now()), ttl_s, repeat, face)
+        except Stale:
+            continue
+    raise Unavailable(retry_after=1)
