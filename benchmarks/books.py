@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # Longer than any request may wait for a lock (DB_TIMEOUT_S).
 PATIENCE_S = 6
+# Two readings so far apart that agree: nothing is in flight any more.
+SETTLED_S = 0.2
 SUMS = (
     f"SELECT COALESCE(SUM(used), 0) FROM usage_days WHERE {SPENT_SINCE}",  # noqa: S608  # a constant
     f"SELECT COALESCE(SUM(used), 0) FROM usage_details WHERE {SPENT_SINCE}",  # noqa: S608  # a constant
@@ -53,14 +55,17 @@ def check_books(store: Store, before: Books, *, valid: int, in_flight: int, cred
     """The books after so many VALID answers. `in_flight`: units of requests whose answers nobody waited for;
     `credits`: the price of a unit. Raises WrongBooks."""
     deadline = time.monotonic() + PATIENCE_S
+    last = None
     while True:
-        time.sleep(0.1)
         after = read_books(store)
         faults = _faults(before, after, valid=valid, in_flight=in_flight, credits=credits)
-        if not faults:
+        # What was in flight may still come in, and would be found in the books of the next case.
+        if not faults and (after == last or not in_flight):
             return after
-        if time.monotonic() > deadline:
+        if faults and time.monotonic() > deadline:
             raise WrongBooks("; ".join(faults))
+        last = after
+        time.sleep(SETTLED_S)
 
 
 def _faults(before: Books, after: Books, *, valid: int, in_flight: int, credits: int) -> list[str]:

@@ -68,7 +68,7 @@ def _many(store: Store) -> Request:
     """Different keys in each body, as a gateway's batch has."""
     asked = [question(number) for number in spread(store.users, WIDE)]
     bodies = [asked[first : first + MANY] for first in range(0, len(asked) - MANY + 1, MANY)]
-    return posted(store, VERIFY_MANY, [f"[{','.join(body)}]" for body in bodies])
+    return posted(store, VERIFY_MANY, [f'{{"items": [{",".join(body)}]}}' for body in bodies])
 
 
 def _unique(store: Store) -> Request:

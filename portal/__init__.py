@@ -15,6 +15,7 @@ from portal.core import settings as current_settings
 from portal.core.database import db
 from portal.core.places import migrations_dir, static_dir, templates_dir
 from portal.web.csrf import protect_forms
+from portal.web.envelope import Envelope
 from portal.web.faces import register_faces
 from portal.web.frame import Doorward, register_errors
 from portal.web.identity import register_identity
@@ -42,6 +43,7 @@ def create_app(settings: Settings) -> Doorward:
     pages.register(app)
     api.register(app)
     ops.register(app)
+    app.wsgi_app = Envelope(app.wsgi_app, settings)  # type: ignore[method-assign]  # as Flask says
     if settings.trusted_proxies:
         count = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]  # as Flask says

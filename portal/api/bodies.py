@@ -9,6 +9,7 @@ from flask import request
 
 from portal.core.errors import Invalid, Malformed, UnsupportedType
 from portal.core.text import gettext
+from portal.web.requests import unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,12 +20,14 @@ _decoders: dict[type[msgspec.Struct], msgspec.json.Decoder[msgspec.Struct]] = {}
 
 def read_body(shape: type[S]) -> S:
     """The body as this shape. Raises UnsupportedType, Malformed (not JSON), Invalid (JSON, but not this shape)."""
-    require_media_type(("application/json",))
+    body = unwrapped(request)
+    if body.content_type != "application/json":
+        require_media_type(("application/json",))
     decoder = _decoders.get(shape)
     if decoder is None:
         decoder = _decoders.setdefault(shape, msgspec.json.Decoder(shape))
     try:
-        made = decoder.decode(request.get_data())
+        made = decoder.decode(body.get_data())
     except msgspec.ValidationError as error:
         words, _, path = str(error).partition(" - at `$")
         pointer = path.rstrip("`").replace(".", "/").replace("[", "/").replace("]", "") or "/"

@@ -15,6 +15,7 @@ from portal import create_app, serving
 from portal.accounts.directory import UserFilter, account_named, list_users, user_record
 from portal.cli.credits import credits
 from portal.cli.frame import echo_json, fail, in_frame, load_settings, named_account
+from portal.cli.keys import keys
 from portal.cli.plans import plans
 from portal.cli.usage import usage
 from portal.clients.models import ServiceClient
@@ -38,6 +39,7 @@ def main() -> None:
 
 
 main.add_command(credits)
+main.add_command(keys)
 main.add_command(plans)
 main.add_command(usage)
 

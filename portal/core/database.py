@@ -100,7 +100,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
                 "check_same_thread": False,
             },
             "pool_size": settings.db_pool_size or settings.threads + SPARE,
-            "max_overflow": 0,
+            "max_overflow": 0 if settings.db_pool_size else settings.threads,
             "pool_timeout": settings.db_timeout_s,
             # Errors are logged and shown in job runs; what people typed stays out of them.
             "hide_parameters": True,
@@ -113,7 +113,8 @@ def engine_options(settings: Settings) -> dict[str, Any]:
             "options": f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds} -c timezone=UTC",
         },
         "pool_size": settings.db_pool_size or settings.threads + SPARE,
-        "max_overflow": 0,
+        # Each thread may hold one connection of the session and one for a hot statement.
+        "max_overflow": 0 if settings.db_pool_size else settings.threads,
         "pool_timeout": settings.db_timeout_s,
         "pool_pre_ping": True,
         "hide_parameters": True,

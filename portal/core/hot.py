@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 MOST_TOGETHER = 64
-MOST_AT_ONCE = 8
+MOST_FREE = 8
 MOST_TRIES = 5
 BROKEN = (sqlite3.OperationalError, psycopg.OperationalError, psycopg.InterfaceError)
 
@@ -47,13 +47,13 @@ class _Order(Generic[T]):
 
 
 class _Hot:
-    """The connections of one engine: borrowed for a moment, kept for the next."""
+    """The connections of one engine: borrowed for a moment, a few kept for the next."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.sqlite = engine.dialect.name == "sqlite"
         self.free: list[Any] = []
-        self.places = threading.BoundedSemaphore(MOST_AT_ONCE)
+        self.most_free = max(1, min(MOST_FREE, engine.pool.size() // 3))  # type: ignore[attr-defined]  # of a QueuePool
         self.line = threading.Lock()
         self.waiting: deque[_Order[Any]] = deque()
         event.listen(engine, "engine_disposed", self.close)
@@ -63,21 +63,34 @@ class _Hot:
         while self.free:
             self.free.pop().invalidate()
 
+    def take(self) -> Any:
+        """A connection in autocommit, with its place in the pool."""
+        try:
+            return self.free.pop()
+        except IndexError:
+            return self.engine.raw_connection()
+
+    def give(self, held: Any) -> None:
+        """Back for the next; more than a few go back to the pool, where others wait for them."""
+        if len(self.free) < self.most_free:
+            self.free.append(held)
+        else:
+            held.close()
+
     @contextmanager
     def borrow(self) -> Iterator[Any]:
         """A raw connection in autocommit; one that broke is not kept."""
-        with self.places:
-            held = self.free.pop() if self.free else self.engine.raw_connection()
-            raw = held.dbapi_connection
-            try:
-                yield raw
-            except BaseException as error:
-                if isinstance(error, BROKEN) or not _cleared(raw):
-                    held.invalidate()
-                    raise
-                self.free.append(held)
-                raise
-            self.free.append(held)
+        held = self.take()
+        raw = held.dbapi_connection
+        try:
+            yield raw
+        except BaseException as error:
+            if isinstance(error, BROKEN) or not _cleared(raw):
+                held.invalidate()
+            else:
+                self.give(held)
+            raise
+        self.give(held)
 
     def write(self, work: Callable[[Any], T]) -> T:
         """Do the work in a transaction and answer once it is committed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from portal.core import clock
 from portal.core.database import db
@@ -50,5 +50,5 @@ def drift_found() -> DriftFound | None:
     return None if figure is None else _found(figure.value, figure.counted_at)
 
 
-def _found(value: dict[str, object], at: datetime) -> DriftFound:
-    return DriftFound(at, value["checked"], value["count"], value["sum"], value["users"])  # type: ignore[arg-type]  # JSON
+def _found(value: dict[str, Any], at: datetime) -> DriftFound:
+    return DriftFound(at, value["checked"], value["count"], value["sum"], value["users"])

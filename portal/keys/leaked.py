@@ -8,6 +8,7 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 
 from sqlalchemy import select, update
 
+from portal.accounts.models import Account
 from portal.audit import events
 from portal.audit.record import Target, record
 from portal.core import clock, crypto
@@ -19,6 +20,7 @@ from portal.keys.models import ApiKey
 from portal.keys.secrets import KEY_PREFIX, well_formed
 from portal.keys.service import living, target_of
 from portal.mail.outbox import write_mail
+from portal.mail.rendering import site_link
 from portal.usage.rates import reserve_call
 
 if TYPE_CHECKING:
@@ -62,5 +64,6 @@ def report_leaked(actor: Actor, secret: str) -> None:
 def _tell_nobody(actor: Actor) -> None:
     """As much work as telling an owner."""
     record(actor, events.KEY_LEAKED, Target("key", NONE, KEY_PREFIX), {"name": "", "prefix": KEY_PREFIX})
-    values = {"name": "", "key": "", "prefix": KEY_PREFIX, "link": ""}
-    write_mail("", "key_leaked", values)
+    db.session.get(Account, NONE)
+    values = {"name": "nobody", "key": "none", "prefix": KEY_PREFIX, "link": site_link("/account/keys")}
+    write_mail("nobody", "key_leaked", values)

@@ -1,4 +1,4 @@
-"""Keys of others: found, made, rotated and revoked by whoever may. The owner is told each time."""
+"""Keys of others: found, made, changed, rotated and revoked by whoever may. The owner is told each time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from portal.core.text import gettext
 from portal.keys.letters import mail_change
 from portal.keys.models import ApiKey
 from portal.keys.rotation import replace_key
-from portal.keys.service import NewKey, add_key, end_key, target_of
+from portal.keys.service import NewKey, add_key, end_key, give_terms, target_of
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -60,6 +60,12 @@ def key_named(actor: Actor, text: str) -> ApiKey:
 def create_key_for(actor: Actor, user_id: UUID, terms: KeyTerms) -> NewKey:
     """A new key for a user, by the same rules as the user's own. Raises NotFound, Forbidden, Invalid, Conflict."""
     return add_key(_managed(actor, user_id), terms, actor)
+
+
+@needs(Capability.KEY_WRITE, Capability.USER_WRITE)
+def change_key_of(actor: Actor, user_id: UUID, key_id: UUID, terms: KeyTerms, *, version: int | None = None) -> ApiKey:
+    """Give a key of a user other terms. Raises NotFound, Forbidden, Invalid, Stale, Conflict."""
+    return give_terms(_key_of(_managed(actor, user_id), key_id), terms, actor, version)
 
 
 @needs(Capability.KEY_WRITE, Capability.USER_WRITE)

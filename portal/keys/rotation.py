@@ -80,10 +80,13 @@ def rotate_key(actor: Actor, key_id: UUID, *, overlap_s: int) -> NewKey:
     return replace_key(own_key(actor, key_id), overlap_s, actor)
 
 
-@needs(Capability.OWN_KEYS)
+@needs(Capability.OWN_KEYS, Capability.USER_READ)
 def uses_of(actor: Actor, key_id: UUID) -> list[KeyUse]:
-    """Who called with a key since it was replaced: one line per client and address, the latest first."""
-    key = own_key(actor, key_id)
+    """Who called with a key since it was replaced: one line per client and address, the latest first. Raises NotFound
+    for another's key, unless the actor may see whole records."""
+    key = db.session.get(ApiKey, key_id)
+    if key is None or (key.user_id != actor.id and not actor.may(Capability.USER_READ)):
+        raise NotFound
     query = select(KeyUse).where(KeyUse.key_id == key.id).order_by(KeyUse.last_at.desc()).limit(MOST_SHOWN)
     return list(db.session.scalars(query))
 

@@ -110,6 +110,30 @@ def end_key(key: ApiKey, why: str) -> None:
     key.revoked_at, key.revoked_why = clock.now(), why
 
 
+def give_terms(key: ApiKey, terms: KeyTerms, by: Actor, version: int | None) -> ApiKey:
+    """Check the terms and give them to the key, tell the owner. Raises Invalid, Stale, Conflict."""
+    if version is not None and key.version != version:
+        raise Stale(gettext("This key was changed in the meantime. Nothing was saved."))
+    if key.state == "replaced":
+        raise Conflict(gettext("This key was replaced by another. Change that one."))
+    if key.state != "active":
+        raise Conflict(gettext("This key has ended and stays as it is. Make a new one."))
+    before = terms_of(key)
+    terms = checked_terms(terms, before)
+    changed = differences(before, terms)
+    if not changed:
+        return key
+    key.name, key.scopes, key.networks = terms.name, list(terms.scopes), list(terms.networks)
+    key.daily_limit = terms.daily_limit
+    if terms.expires_at != before.expires_at:
+        # The owner was told of another end.
+        key.expires_at, key.expiry_told_at = terms.expires_at, None
+    record(by, events.KEY_CHANGED, target_of(key), {"changed": list(changed.values())})
+    if changed.keys() != {"name"}:
+        mail_change(key, "changed", by)
+    return key
+
+
 @needs(Capability.OWN_KEYS)
 def create_key(
     actor: Actor,
@@ -163,31 +187,12 @@ def own_key(actor: Actor, key_id: UUID) -> ApiKey:
 
 @needs(Capability.OWN_KEYS)
 def change_key(actor: Actor, key_id: UUID, terms: KeyTerms, *, version: int | None = None) -> ApiKey:
-    """Give a key other terms, felt by the next verify. `version` is the one that was shown; None takes any.
+    """Give a key of one's own other terms, felt by the next verify. `version` is the one that was shown; None takes
+    any.
 
     Raises NotFound, Invalid, Stale, and Conflict for a key that has ended or was replaced: it stays as it is.
     """
-    key = own_key(actor, key_id)
-    if version is not None and key.version != version:
-        raise Stale(gettext("This key was changed in the meantime. Nothing was saved."))
-    if key.state == "replaced":
-        raise Conflict(gettext("This key was replaced by another. Change that one."))
-    if key.state != "active":
-        raise Conflict(gettext("This key has ended and stays as it is. Make a new one."))
-    before = terms_of(key)
-    terms = checked_terms(terms, before)
-    changed = differences(before, terms)
-    if not changed:
-        return key
-    key.name, key.scopes, key.networks = terms.name, list(terms.scopes), list(terms.networks)
-    key.daily_limit = terms.daily_limit
-    if terms.expires_at != before.expires_at:
-        # The owner was told of another end.
-        key.expires_at, key.expiry_told_at = terms.expires_at, None
-    record(actor, events.KEY_CHANGED, target_of(key), {"changed": list(changed.values())})
-    if changed.keys() != {"name"}:
-        mail_change(key, "changed", actor)
-    return key
+    return give_terms(own_key(actor, key_id), terms, actor, version)
 
 
 def differences(before: KeyTerms, after: KeyTerms) -> dict[str, str]:

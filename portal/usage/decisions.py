@@ -66,7 +66,7 @@ def sign_decision(decision: Decision) -> str:
         )
         + decision.model.encode()
     )
-    seal = hmac.digest(_key(settings.current().secret_key), body, "sha256")[:_SEAL]
+    seal = _seal(settings.current().secret_key, body)
     return PREFIX + urlsafe_b64encode(body + seal).decode().rstrip("=")
 
 
@@ -94,7 +94,12 @@ def read_decision(text: str) -> Decision | None:
 
 
 def _fits(body: bytes, seal: bytes, secrets: Iterable[str]) -> bool:
-    return any(hmac.compare_digest(hmac.digest(_key(secret), body, "sha256")[:_SEAL], seal) for secret in secrets)
+    return any(hmac.compare_digest(_seal(secret, body), seal) for secret in secrets)
+
+
+def _seal(secret: str, body: bytes) -> bytes:
+    """BLAKE2b as a keyed hash (RFC 7693, section 2.1): half the time of HMAC, and this is a hot route."""
+    return hashlib.blake2b(body, key=_key(secret), digest_size=_SEAL).digest()
 
 
 def refusal_id(user_id: UUID, key_id: UUID, code: str, instant: datetime) -> UUID:
@@ -103,10 +108,9 @@ def refusal_id(user_id: UUID, key_id: UUID, code: str, instant: datetime) -> UUI
     Made with a secret, so that nobody can tell one from a user's id.
     """
     minute = int(instant.timestamp()) // 60
-    told = hmac.digest(
-        _key(settings.current().secret_key),
+    told = _seal(
+        settings.current().secret_key,
         b"refusal" + user_id.bytes + key_id.bytes + code.encode() + minute.to_bytes(8, "big"),
-        "sha256",
     )
     value = int.from_bytes(told[:10], "big") | (minute * 60_000) << 80
     value = value & ~(0xF << 76) | 0x8 << 76

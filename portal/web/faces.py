@@ -45,6 +45,11 @@ def exact(instant: datetime) -> str:
     return format_datetime(instant.astimezone(_zone()), "d MMM y, HH:mm:ss zzz", locale="en")
 
 
+def minute(instant: datetime) -> str:
+    """The instant to the minute, with the name of the viewer's zone in which it is told."""
+    return format_datetime(instant.astimezone(_zone()), "d MMM y, HH:mm '('VV')'", locale="en").replace("_", " ")
+
+
 def iso(instant: datetime | date) -> str:
     """The instant for machines."""
     if isinstance(instant, datetime):
@@ -100,6 +105,7 @@ def register_faces(app: Flask) -> None:
     app.jinja_env.filters |= {
         "ago": ago,
         "exact": exact,
+        "minute": minute,
         "iso": iso,
         "grouped": grouped,
         "day": day,

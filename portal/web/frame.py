@@ -25,6 +25,8 @@ from portal.web import faces, problems
 from portal.web.identity import actor, note_visit
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from flask import Request
     from werkzeug.routing import MapAdapter
 
@@ -55,6 +57,10 @@ class Doorward(Flask):
             if request is None:
                 raise
             return self.url_map.bind("localhost", path_info=request.path, default_method=request.method)
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Every view and hook of ours is plain: looking at each again in every request costs what a query does."""
+        return func
 
     def dispatch_request(self) -> ResponseReturnValue:
         """Run the view, then commit; an error on either way keeps nothing of the change."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,6 +19,8 @@ from portal.core.errors import Unauthenticated
 from portal.core.text import gettext
 from portal.signin.sessions import actor_of, note_use, session_of, sign_out
 from portal.web.avatars import initials_of, palette_of
+from portal.web.envelope import REQUEST_ID
+from portal.web.requests import unwrapped
 
 if TYPE_CHECKING:
     from portal.signin.models import SignInSession
@@ -132,7 +135,11 @@ def peer_address() -> str | None:
 
     Ports are left out, as some proxies add them, and IPv4 inside IPv6 counts as IPv4: one visitor has one address.
     """
-    told = request.remote_addr or ""
+    return _address_of(request.remote_addr or "")
+
+
+@lru_cache(maxsize=4096)
+def _address_of(told: str) -> str | None:
     if told.startswith("["):
         told = told[1:].partition("]")[0]
     elif told.count(":") == 1:
@@ -172,7 +179,8 @@ def leave_session() -> str | None:
 
 def client_actor() -> Actor:
     """The service client of this request's bearer token. Raises Unauthenticated."""
-    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    environ = unwrapped(request).environ
+    kind, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
     client = client_of_token(token.strip()) if kind.lower() == "bearer" else None
     if client is None:
         raise Unauthenticated
@@ -182,6 +190,6 @@ def client_actor() -> Actor:
         id=client.id,
         capabilities=access.of_scopes(client.scopes),
         credential="client token",
-        address=peer_address(),
-        request_id=g.get("request_id"),
+        address=_address_of(environ.get("REMOTE_ADDR") or ""),
+        request_id=environ.get(REQUEST_ID),
     )

@@ -18,9 +18,7 @@ def json_response(value: Any, status: int = 200) -> Response:
 
 def bytes_response(body: bytes, status: int = 200) -> Response:
     """The same of JSON that is written already."""
-    response = Response(body, status=status, mimetype="application/json")
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    return Response(body, status, [("Content-Type", "application/json"), ("Cache-Control", "no-store")])
 
 
 def problem(error: PortalError) -> Response:

@@ -1,42 +1,25 @@
-"""What every request gets: an id, a log line, a trusted host, and headers that forbid what pages never need."""
+"""What is asked of every request before anything else: a host that is ours, and no secret in the address."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import structlog
-from flask import Flask, Response, g, redirect, request
+from flask import Flask, g, redirect, request
 from werkzeug.sansio.utils import host_is_trusted
 
-from portal.core import clock, settings
 from portal.core.errors import Malformed
-from portal.core.ids import new_id
 from portal.core.text import gettext
+from portal.web.envelope import REQUEST_ID
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response as BaseResponse
 
-log = structlog.get_logger()
-POLICY = (
-    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-    "connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-)
-HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
+    from portal.core.settings import Settings
+
+MOST_GREETED = 100
 # The whole of one, in any parameter: a shown prefix of ten characters may be searched for.
 SECRET_IN_QUERY = re.compile(rb"(^|[=&])dwc?_[A-Za-z0-9_-]{20}")
-SECRET_PATHS = re.compile(r"^/(setup|invitation|confirm|reset)/.+")
-
-
-def shown_path(path: str) -> str:
-    """The path as it may be logged: without the token of a mailed link."""
-    return SECRET_PATHS.sub(r"/\1/…", path)
 
 
 def host_is_known(host: str, known: list[str]) -> bool:
@@ -45,47 +28,40 @@ def host_is_known(host: str, known: list[str]) -> bool:
     return host_is_trusted(host, known) or re.sub(r"(?<=\]):\d{1,5}$", "", host) in known
 
 
+def unwrapped(proxy: Any) -> Any:
+    """The thing that Flask's proxy stands for: each look through one costs, and the hot routes take many."""
+    return proxy._get_current_object()
+
+
 def register_requests(app: Flask) -> None:
     """Hook the above into the application."""
+    now: Settings = app.extensions["settings"]
+    hosts = now.hosts
+    led_to_https = now.secure_cookies and now.trusted_proxies > 0
+    greeted: set[str] = set()
+
+    def is_welcome(host: str) -> bool:
+        """Whether this host is ours; the few spellings of a good one are remembered."""
+        if host in greeted:
+            return True
+        if not host_is_known(host, hosts):
+            return False
+        if len(greeted) < MOST_GREETED:
+            greeted.add(host)
+        return True
 
     @app.before_request
     def begin() -> BaseResponse | None:
-        g.started = clock.monotonic()
-        g.request_id = new_id().hex
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=g.request_id)
-        now = settings.current()
-        if request.path.startswith("/health"):
+        asked = unwrapped(request)
+        environ = asked.environ
+        g.request_id = environ.get(REQUEST_ID)
+        path = asked.path
+        if path.startswith("/health"):
             return None
-        if not host_is_known(request.host, now.hosts):
+        if not is_welcome(asked.host):
             raise Malformed(gettext("This site is not known by that host name."))
-        if request.query_string and request.path.startswith("/api/") and SECRET_IN_QUERY.search(request.query_string):
+        if environ.get("QUERY_STRING") and path.startswith("/api/") and SECRET_IN_QUERY.search(asked.query_string):
             raise Malformed(gettext("A key or token in an address ends up in logs: send it in a header, and renew it."))
-        if (
-            now.secure_cookies
-            and now.trusted_proxies
-            and request.scheme == "http"
-            and request.method in {"GET", "HEAD"}
-        ):
-            return redirect(now.site_url + request.full_path.rstrip("?"), 308)
+        if led_to_https and asked.scheme == "http" and asked.method in {"GET", "HEAD"}:
+            return redirect(now.site_url + asked.full_path.rstrip("?"), 308)
         return None
-
-    @app.after_request
-    def finish(response: Response) -> Response:
-        response.headers["X-Request-Id"] = g.get("request_id", "")
-        for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
-        response.headers.setdefault("Content-Security-Policy", POLICY)
-        if settings.current().secure_cookies:
-            response.headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
-        if request.endpoint != "static" and "Cache-Control" not in response.headers:
-            response.headers["Cache-Control"] = "no-store"
-        if not request.path.startswith(("/static/", "/health")):
-            log.info(
-                "request",
-                method=request.method,
-                path=shown_path(request.path),
-                status=response.status_code,
-                ms=round((clock.monotonic() - g.get("started", clock.monotonic())) * 1000, 1),
-            )
-        return response

@@ -107,7 +107,9 @@ def test_late_jobs_are_a_warning_and_stop_nothing(app: Doorward) -> None:
 def metrics_of(app: Doorward) -> dict[str, float]:
     """The drift as the metrics tell it."""
     lines = app.test_client().get("/metrics").get_data(as_text=True).splitlines()
-    return {name: float(value) for name, value in (line.split() for line in lines if line.startswith("doorward_credit"))}
+    return {
+        name: float(value) for name, value in (line.split() for line in lines if line.startswith("doorward_credit"))
+    }
 
 
 def test_a_balance_that_differs_from_its_ledger_is_a_warning_that_stops_nothing(app: Doorward) -> None:

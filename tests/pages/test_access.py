@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 PEOPLE = ("nobody", "alice", "tess", "theo", "tara", "max", "ada", "machine")
 
 # Status by person. Posts carry a good CSRF token and nothing else, so that a form let through answers 422 and a button
-# 200 or 302. Max is an admin without a permission; machine shows a client's token with every scope on every door.
+# 200 or 302, or 409 where there is nothing to end. Max is an admin without a permission; machine shows a client's token
+# with every scope on every door.
 # An address names: the key, conversation and session of Alice; the user Bob where no line of OBJECTS says otherwise.
 TABLE = """
 GET  /                                             200 302 302 302 302 302 302 200
@@ -67,6 +68,7 @@ POST /admin/jobs/<name>/run                        401 404 404 404 404 403 302 4
 GET  /admin/plans                                  302 404 404 404 404 403 200 302
 GET  /admin/plans/<uuid:plan_id>                   302 404 404 404 404 403 200 302
 POST /admin/plans/<uuid:plan_id>                   401 404 404 404 404 403 422 401
+POST /admin/plans/<uuid:plan_id>/delete             401 404 404 404 404 403 422 401
 GET  /admin/plans/new                              302 404 404 404 404 403 200 302
 POST /admin/plans/new                              401 404 404 404 404 403 422 401
 GET  /admin/staff                                  302 404 404 404 404 403 200 302
@@ -86,13 +88,18 @@ POST /admin/usage/<uuid:user_id>/leases/<uuid:lease_id>/refund 401 404 404 404 4
 GET  /admin/usage/days.json                        302 404 404 404 404 403 200 302
 GET  /admin/users                                  302 404 404 404 404 403 200 302
 GET  /admin/users/<uuid:user_id>                   302 404 404 404 404 403 200 302
+POST /admin/users/<uuid:user_id>/adjust             401 404 404 404 404 403 422 401
+POST /admin/users/<uuid:user_id>/boost              401 404 404 404 404 403 422 401
+POST /admin/users/<uuid:user_id>/boost/end          401 404 404 404 404 403 409 401
 POST /admin/users/<uuid:user_id>/credits           401 404 404 404 404 403 422 401
 GET  /admin/users/<uuid:user_id>/days.json         302 404 404 404 404 403 200 302
 POST /admin/users/<uuid:user_id>/delete            401 404 404 404 404 403 422 401
 GET  /admin/users/<uuid:user_id>/edit              302 404 404 404 404 403 200 302
 POST /admin/users/<uuid:user_id>/edit              401 404 404 404 404 403 422 401
 POST /admin/users/<uuid:user_id>/invite            401 404 404 404 404 403 200 401
+GET  /admin/users/<uuid:user_id>/ledger             302 404 404 404 404 403 200 302
 POST /admin/users/<uuid:user_id>/plan              401 404 404 404 404 403 422 401
+POST /admin/users/<uuid:user_id>/plan/take-back     401 404 404 404 404 403 409 401
 POST /admin/users/<uuid:user_id>/reactivate        401 404 404 404 404 403 302 401
 POST /admin/users/<uuid:user_id>/reset             401 404 404 404 404 403 200 401
 POST /admin/users/<uuid:user_id>/suspend           401 404 404 404 404 403 422 401
@@ -259,7 +266,10 @@ def bare(page: SeenPage) -> str:
 
 
 USERS_ONLY = ["/admin/users/{}", "/admin/users/{}/days.json", "/admin/users/{}/edit", "/admin/usage/{}"]
-ACTS_ON_USERS = ["suspend", "reactivate", "reset", "invite", "plan", "credits", "delete"]
+ACTS_ON_USERS = [
+    "suspend", "reactivate", "reset", "invite", "plan", "plan/take-back", "boost", "boost/end", "credits", "adjust",
+    "delete",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["tim", "ted", "tom", "max"])

@@ -175,9 +175,7 @@ def test_a_plan_that_has_begun_is_folded_once_and_the_job_says_so(alice: User) -
     assert summaries == ["began 1", "began 0"]
     user = db.session.get_one(User, alice.id, populate_existing=True)
     assert (user.plan_id, user.next_plan_id, user.next_plan_from) == (plan("plus").id, None, None)
-    assert facts_of("account.plan_begun") == [
-        {"from": "free", "to": "plus", "starts_at": "2026-11-21T23:00:00+00:00"}
-    ]
+    assert facts_of("account.plan_begun") == [{"from": "free", "to": "plus", "starts_at": "2026-11-21T23:00:00+00:00"}]
     entry = db.session.scalars(select(AuditEntry).where(AuditEntry.event == "account.plan_begun")).one()
     assert (entry.actor_kind, entry.actor_name) == ("job", "begin_plans")
 

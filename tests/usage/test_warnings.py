@@ -168,8 +168,11 @@ def test_the_mail_says_it_in_words(app: Doorward) -> None:
 
 @pytest.mark.parametrize(
     ("used", "limit", "mark"),
-    [(0, 10, None), (7, 10, None), (8, 10, 80), (9, 10, 80), (10, 10, 100), (11, 10, 100), (4, 5, 80), (9, None, None)]
-    + [(2, 3, None), (0, 0, 100), (79, 99, None), (80, 99, 80), (799_999, 1_000_000, None), (800_000, 1_000_000, 80)],
+    [
+        *((0, 10, None), (7, 10, None), (8, 10, 80), (9, 10, 80), (10, 10, 100), (11, 10, 100), (4, 5, 80)),
+        *((2, 3, None), (0, 0, 100), (79, 99, None), (80, 99, 80), (799_999, 1_000_000, None), (9, None, None)),
+        (800_000, 1_000_000, 80),
+    ],
 )
 def test_marks_are_reached_at_80_and_100_percent(used: int, limit: int | None, mark: int | None) -> None:
     assert mark_of(used, limit) == mark

@@ -83,10 +83,10 @@ class RotateForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
     overlap_s = RadioField(
         words("The old key is good"),
         choices=[
-            ("86400", words("for 24 hours more")),
-            ("3600", words("for one hour more")),
-            ("604800", words("for 7 days more")),
-            ("0", words("no longer: it is revoked at once")),
+            SelectChoice("3600", words("for one hour more")),
+            SelectChoice("86400", words("for 24 hours more")),
+            SelectChoice("604800", words("for 7 days more")),
+            SelectChoice("0", words("no longer: it is revoked at once")),
         ],
         default="86400",
     )

@@ -18,7 +18,7 @@ from portal.core import clock
 from portal.core.access import Capability
 from portal.core.text import gettext
 from portal.core.text import lazy_gettext as words
-from portal.web.faces import exact
+from portal.web.faces import minute
 from portal.web.forms import told_beside
 from portal.web.gates import requires
 from portal.web.identity import actor
@@ -62,5 +62,5 @@ def index() -> ResponseReturnValue:
 def _saved(account: Account, *, moved: bool) -> str:
     if not moved or not isinstance(account, User):
         return gettext("Saved.")
-    until = exact(resets_at(account.calendar, clock.now()))
+    until = minute(resets_at(account.calendar, clock.now()))
     return gettext("Saved. Your day of today goes on until %(when)s.", when=until)

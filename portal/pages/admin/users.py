@@ -35,7 +35,7 @@ from portal.usage.limits import limits_of
 from portal.usage.plan_changes import PlanChange, change_plan, starts_of, take_back_plan
 from portal.usage.plans import default_plan, list_plans
 from portal.web.charts import days_chart
-from portal.web.faces import exact
+from portal.web.faces import minute
 from portal.web.forms import WholeNumberField, told_beside, version_of
 from portal.web.gates import requires
 from portal.web.identity import actor, viewer
@@ -182,10 +182,10 @@ def new() -> ResponseReturnValue:
 def _start_choices(user: User) -> list[SelectChoice]:
     """From when another plan may hold, told in the viewer's zone."""
     return [
-        SelectChoice("now", gettext("the next call on")),
-        SelectChoice("next_day", gettext("the user's next day on (%(when)s)", when=exact(starts_of(user, "next_day")))),
+        SelectChoice("now", gettext("the next call")),
+        SelectChoice("next_day", gettext("the user's next day, %(when)s", when=minute(starts_of(user, "next_day")))),
         SelectChoice(
-            "next_month", gettext("the user's next month on (%(when)s)", when=exact(starts_of(user, "next_month")))
+            "next_month", gettext("the user's next month, %(when)s", when=minute(starts_of(user, "next_month")))
         ),
     ]
 
@@ -286,7 +286,7 @@ def plan(user_id: UUID) -> ResponseReturnValue:
 def _change_in_words(change: PlanChange) -> str:
     if change.starts_at <= clock.now():
         return gettext("The plan is changed: %(plan)s holds from the next call on.", plan=change.plan.name)
-    when = exact(change.starts_at)
+    when = minute(change.starts_at)
     return gettext("The plan is going to change: %(plan)s holds from %(when)s on.", plan=change.plan.name, when=when)
 
 
@@ -309,7 +309,7 @@ def boost(user_id: UUID) -> ResponseReturnValue:
             until: datetime = form.until.data.replace(tzinfo=zone(_viewer_zone()))
             made = boost_limit(actor().because(form.reason.data), user_id, form.extra.data, until)
         if attempt.done:
-            return _back(user_id, gettext("The daily limit is raised until %(when)s.", when=exact(made.until)))
+            return _back(user_id, gettext("The daily limit is raised until %(when)s.", when=minute(made.until)))
     return _record_page(user_id, 422, boost_form=form)
 
 

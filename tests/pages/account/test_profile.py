@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tests.moments import stand_at
 from tests.visitor import Visitor
 
 ADDRESS = "/account/profile"
@@ -37,3 +38,34 @@ def test_staff_and_admins_have_a_profile_and_no_keys(person: Callable[..., Visit
     tess = person("tess")
     assert tess.get("/account").path == ADDRESS
     assert "/account/keys" not in tess.get(ADDRESS).links()
+
+
+def test_the_page_says_what_a_change_of_zone_does_before_and_after(person: Callable[..., Visitor]) -> None:
+    stand_at("2026-06-01T14:00:00+02:00")
+    alice = person("alice", time_zone="Europe/Berlin")
+    page = alice.get(ADDRESS)
+    assert "Your day of today ends 2 Jun 2026, 00:00 (Europe/Berlin)." in page.text
+    saved = alice.send(page, {"time_zone": "Asia/Tokyo"})
+    assert "Saved. Your day of today goes on until 3 Jun 2026, 00:00 (Asia/Tokyo)." in saved.text
+    assert "so your day of today goes on until 3 Jun 2026, 00:00 (Asia/Tokyo)" in saved.text
+    assert "again from 8 Jun 2026, 21:00 (Asia/Tokyo) on." in saved.text
+    stand_at("2026-06-04T14:00:00+02:00")
+    assert "goes on until" not in alice.get(ADDRESS).text
+
+
+def test_a_second_change_within_seven_days_is_told_beside_the_field(person: Callable[..., Visitor]) -> None:
+    alice = person("alice", time_zone="Europe/Berlin")
+    alice.send(alice.get(ADDRESS), {"time_zone": "Asia/Tokyo"})
+    page = alice.send(alice.get(ADDRESS), {"time_zone": "Europe/Berlin", "display_name": "Ally"})
+    assert page.status == 422
+    assert "once in seven days" in page.code("time_zone-error")
+    assert alice.get(ADDRESS).title == "Alice"
+    assert "Saved." in alice.send(alice.get(ADDRESS), {"display_name": "Ally"}).text
+    assert alice.get(ADDRESS).title == "Ally"
+
+
+def test_staff_hear_nothing_of_days(person: Callable[..., Visitor]) -> None:
+    tess = person("tess")
+    assert "once in seven days" not in tess.get(ADDRESS).text
+    for zone in ("Asia/Tokyo", "Europe/Berlin"):
+        assert "Saved." in tess.send(tess.get(ADDRESS), {"time_zone": zone}).text

@@ -31,7 +31,9 @@ WRONG = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: " ".join(f"{name}={text[:30]}" for name, text in wrong.items()))
+@pytest.mark.parametrize(
+    "wrong", WRONG, ids=lambda wrong: " ".join(f"{name}={text[:30]}" for name, text in wrong.items())
+)
 def test_nonsense_is_told_beside_its_field(wrong: dict[str, str], person: Person) -> None:
     ada = person("ada")
     page = ada.send(ada.get(NEW), {"name": "trial", **wrong})

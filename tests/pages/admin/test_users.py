@@ -123,32 +123,6 @@ def test_an_own_daily_limit_holds_at_once(
     assert codes == ["VALID", "DAILY_LIMIT_REACHED"]
 
 
-def test_another_plan_holds_from_the_next_call(
-    person: Person, machine: Callable[..., Machine], key_of: Callable[..., str]
-) -> None:
-    bob = make_account("bob")
-    key = key_of(bob)
-    ada = person("ada")
-    record = ada.get(f"/admin/users/{bob.id}")
-    options = {"".join(one.itertext()).strip(): one.get("value") for one in record.tree.iter("option")}
-    page = ada.send(record, {"plan": options["plus"]}, to=f"/admin/users/{bob.id}/plan")
-    assert "The plan is changed" in page.text
-    assert machine().post("/keys/verify", {"key": key}).get_json()["user"]["plan"] == "plus"
-
-
-def test_credits_are_granted_with_a_reason_and_stand_in_the_ledger(person: Person) -> None:
-    bob = make_account("bob")
-    ada = person("ada")
-    address, to = f"/admin/users/{bob.id}", f"/admin/users/{bob.id}/credits"
-    assert ada.send(ada.get(address), {"credit-amount": "50", "credit-reason": ""}, to=to).status == 422
-    for amount in ("0", "-5", "1.5", "1000001", "9" * 30):
-        wrong = ada.send(ada.get(address), {"credit-amount": amount, "credit-reason": "why"}, to=to)
-        assert wrong.status == 422, amount
-    page = ada.send(ada.get(address), {"credit-amount": "50", "credit-reason": "lost parcel"}, to=to)
-    assert "lost parcel" in page.text
-    assert "+50" in page.text
-
-
 def test_a_suspended_user_is_out_at_once_and_back_after_reactivating(
     person: Person, browser: Browser, machine: Callable[..., Machine], key_of: Callable[..., str]
 ) -> None:

@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.conftest import Machine
 from tests.people import make_account
+from tests.usage.test_refusal_reading import keep_refusal
 from tests.visitor import Visitor
 
 Person = Callable[..., Visitor]
@@ -57,3 +59,15 @@ def test_a_list_that_is_cut_says_so(person: Person) -> None:
     page = tess.get("/staff?q=swift").text
     assert "users found" not in page.replace("Users found", "")
     assert "The first 20 users" in page
+
+
+def test_a_decision_id_opens_why_the_call_was_refused(
+    person: Person, machine: Callable[..., Machine], key_of: Callable[..., str]
+) -> None:
+    bob, tess = make_account("bob"), person("tess")
+    decision = keep_refusal(bob)
+    page = tess.get("/staff", query_string={"q": f" {decision} "})
+    assert page.path == f"/staff/users/{bob.id}/refusals/{decision}"
+    allowed = machine().post("/keys/verify", {"key": key_of(bob)}).get_json()["decision_id"]
+    assert "This call was allowed" in tess.get("/staff", query_string={"q": allowed}).text
+    assert "Nobody found" in tess.get("/staff", query_string={"q": "ok_forged"}).text
