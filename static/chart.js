@@ -46,7 +46,10 @@
     const font = "12px Inter, system-ui";
     const quiet = { stroke: colour("--chart-axis"), ticks: { show: false }, font: font };
     const language = root.lang || undefined;
-    const short = new Intl.DateTimeFormat(language, { day: "numeric", month: "short", timeZone: "UTC" });
+    // Points a month apart are months: the first day of each would say nothing.
+    const monthly = data.x.length > 1 && data.x[1] - data.x[0] > 27 * 86400;
+    const parts = monthly ? { month: "short", year: "numeric" } : { day: "numeric", month: "short" };
+    const short = new Intl.DateTimeFormat(language, Object.assign({ timeZone: "UTC" }, parts));
     const hour = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit" });
     const numbers = new Intl.NumberFormat(language);
     return {

@@ -10,20 +10,19 @@ from flask import Response, request
 from portal.repeats.service import Repeat, Replay, keep, repeat_of, replay_of
 from portal.web.identity import actor
 from portal.web.problems import bytes_response
+from portal.web.requests import unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-HEADER = "Idempotency-Key"
-
 
 def repeat_here() -> Repeat | None:
     """The call of this request when it names itself. Raises Invalid for a key that is none."""
-    key = request.headers.get(HEADER)
-    caller = actor().id
-    if key is None or caller is None:
+    asked = unwrapped(request)
+    key = asked.environ.get("HTTP_IDEMPOTENCY_KEY")
+    if key is None or (caller := actor().id) is None:
         return None
-    return repeat_of(caller, key, request.method.encode(), request.path.encode(), request.get_data())
+    return repeat_of(caller, key, asked.method.encode(), asked.path.encode(), asked.get_data())
 
 
 def replayed(replay: Replay) -> Response:

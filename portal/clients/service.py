@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from sqlalchemy import select
 
 from portal.audit import events
@@ -83,8 +83,7 @@ def disable_client(actor: Actor, client_id: UUID) -> ServiceClient:
     return client
 
 
-@dataclass(frozen=True, slots=True)
-class KnownClient:
+class KnownClient(msgspec.Struct, frozen=True, gc=False):
     """An enabled client, as known by its token."""
 
     id: UUID

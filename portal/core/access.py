@@ -29,7 +29,7 @@ class Capability(StrEnum):
 
     OWN_PROFILE = "own.profile", "See and edit one's own profile."
     OWN_SESSIONS = "own.sessions", "End one's own sessions."
-    OWN_KEYS = "own.keys", "Make, name and revoke one's own API keys."
+    OWN_KEYS = "own.keys", "Make, change, replace and revoke one's own API keys."
     OWN_USAGE = "own.usage", "See one's own limit, credits and usage."
     OWN_CONVERSATIONS = "own.conversations", "Read and search one's own conversations."
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from portal.core.errors import Invalid
 from portal.core.text import gettext
@@ -29,8 +30,7 @@ class ActorKind(StrEnum):
     OPERATOR = "operator"
 
 
-@dataclass(frozen=True, slots=True)
-class Actor:
+class Actor(msgspec.Struct, frozen=True, gc=False):
     """One acting person or program, with all that rules and records need to know of it.
 
     `rank` orders who may act on whom; `credential` names how it came in (session, client token …).
@@ -39,7 +39,7 @@ class Actor:
     kind: ActorKind
     name: str
     id: UUID | None = None
-    capabilities: frozenset[Capability] = field(default_factory=frozenset)
+    capabilities: frozenset[Capability] = frozenset()
     rank: int = 0
     credential: str = "none"
     address: str | None = None
@@ -57,7 +57,7 @@ class Actor:
         said = reason.strip()
         if len(said) > MOST_REASON or "\0" in said:
             raise Invalid({"reason": gettext("At most %(most)s characters.", most=MOST_REASON)})
-        return replace(self, reason=said)
+        return msgspec.structs.replace(self, reason=said)
 
 
 def nobody(address: str | None = None, request_id: str | None = None) -> Actor:

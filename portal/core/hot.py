@@ -28,6 +28,8 @@ MOST_TOGETHER = 64
 MOST_FREE = 8
 MOST_TRIES = 5
 BROKEN = (sqlite3.OperationalError, psycopg.OperationalError, psycopg.InterfaceError)
+# Two that waited for each other: one of them was undone whole and may try again.
+ENTANGLED = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
 
 
 class Again(Exception):
@@ -140,7 +142,7 @@ class _Hot:
                         order.value = order.work(raw)
                         raw.commit()
                     break
-                except Again:
+                except (Again, *ENTANGLED):
                     continue
             else:
                 order.error = Unavailable(retry_after=1)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import ipaddress
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
+
+import msgspec
 
 from portal.core import clock, crypto, hot
 from portal.core import settings as current_settings
@@ -18,6 +19,7 @@ from portal.core.database import id_of_raw, instant_of_raw, raw_instant
 from portal.core.statements import both
 from portal.keys.secrets import well_formed
 from portal.usage.budget import COLUMNS, TABLES, WIDTH, budget_of_row, json_of_raw
+from portal.usage.spending import KeyTerms, values_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -36,8 +38,7 @@ SQLITE, POSTGRES = both({"FIND": FIND})
 _kept: dict[bytes, KnownKey] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class KnownKey:
+class KnownKey(msgspec.Struct, frozen=True, gc=False):
     """A key with its owner's budget, as read at one moment. `networks` None means from anywhere."""
 
     id: UUID
@@ -49,6 +50,8 @@ class KnownKey:
     daily_limit: int | None
     replaced: bool
     budget: Budget
+    terms: KeyTerms
+    values: dict[str, Any]
 
 
 def kept_key(digest: bytes, now: datetime) -> KnownKey | None:
@@ -79,7 +82,8 @@ def digest_of(typed: str) -> bytes:
 
 
 def _known(row: Any, now: datetime) -> KnownKey:
-    key = row[WIDTH:]
+    key, budget = row[WIDTH:], budget_of_row(row, now)
+    terms = KeyTerms(id_of_raw(key[0]), key[1], key[6])
     return KnownKey(
         id=id_of_raw(key[0]),
         version=key[1],
@@ -89,7 +93,9 @@ def _known(row: Any, now: datetime) -> KnownKey:
         revoked_at=instant_of_raw(key[5]),
         daily_limit=key[6],
         replaced=key[7] is not None,
-        budget=budget_of_row(row, now),
+        budget=budget,
+        terms=terms,
+        values=values_of(budget, terms),
     )
 
 

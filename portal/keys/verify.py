@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from portal.core import clock
+import msgspec
+
+from portal.core import clock, crypto
 from portal.core.access import Capability, needs, open_to_all
 from portal.core.database import raw_id, raw_instant
 from portal.core.errors import Unavailable
@@ -15,7 +16,7 @@ from portal.core.ids import new_id
 from portal.keys.known import KnownKey, digest_of, kept_key, read_key
 from portal.repeats.service import Replay
 from portal.usage.ledger import runner
-from portal.usage.spending import Cost, KeyTerms, Spending, Stale, look
+from portal.usage.spending import Cost, Spending, Stale, look
 from portal.usage.verdicts import Asked, Keeping, Verdict, decide, state_refusal
 
 if TYPE_CHECKING:
@@ -33,8 +34,7 @@ MOST_NOTED = 50_000
 _noted: dict[UUID, datetime] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(msgspec.Struct, frozen=True, gc=False):
     """What a client asks. `credits` None means the plan's price for the model."""
 
     key: str
@@ -45,8 +45,7 @@ class Question:
     model: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """What came of it. `key` is None where the key is unknown."""
 
     verdict: Verdict
@@ -75,11 +74,8 @@ def verify(
 
     All of it is committed at once. `face` makes the answer that a repeat of the call is given again.
     """
-    digests = [digest_of(question.key) for question in questions]
     for attempt in range(MOST_TRIES):
-        known = [
-            _find(digest, question, fresh=attempt > 0) for digest, question in zip(digests, questions, strict=True)
-        ]
+        known = [_find(question, fresh=attempt > 0) for question in questions]
         try:
             return _decide(actor, questions, known, repeat, face)
         except Stale:
@@ -98,19 +94,18 @@ def own_state(actor: Actor, secret: str) -> Answer:
     refused = refusal_of(key, question, now)
     if refused is not None:
         return Answer(Verdict(refused, str(new_id())), key)
-    terms = KeyTerms(key.id, key.version, key.daily_limit)
-    return Answer(Verdict("VALID", str(new_id()), look(Spending(key.budget, Cost(0, 0), terms))), key)
+    return Answer(Verdict("VALID", str(new_id()), look(Spending(key.budget, Cost(0, 0), key.terms))), key)
 
 
-def _find(digest: bytes, question: Question, *, fresh: bool) -> KnownKey | None:
+def _find(question: Question, *, fresh: bool) -> KnownKey | None:
     """The key, from this process's copies only where that lets the question pass."""
     now = clock.now()
     spends = question.conversations > 0 or question.credits
     if spends and not fresh:
-        known = kept_key(digest, now)
+        known = kept_key(crypto.digest(question.key), now)
         if known is not None and refusal_of(known, question, now) is None:
             return known
-    return read_key(digest)
+    return read_key(digest_of(question.key))
 
 
 def _decide(
@@ -148,7 +143,7 @@ def ask_about(actor: Actor, key: KnownKey, question: Question, now: datetime) ->
     address = question.ip or actor.address
     refused = refusal_of(key, question, now)
     return Asked(
-        Spending(key.budget, cost, KeyTerms(key.id, key.version, key.daily_limit), question.model),
+        Spending(key.budget, cost, key.terms, question.model, key.values),
         refused=refused,
         facts=_facts(key, question) if refused else None,
         address=address,

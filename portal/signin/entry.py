@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from portal.accounts.directory import account_named
 from portal.accounts.lifecycle import target_of
@@ -68,7 +70,7 @@ def enter_registered(actor: Actor, account: Account, *, device: str = "") -> Ent
 def _refusal(actor: Actor, words: str, why: str, account: Account | None, counters: tuple[str, ...]) -> Invalid:
     # What was typed as the name may be a password typed in the wrong box, so it is not written down.
     target = target_of(account) if account else Target("account")
-    unnamed = replace(actor, reason=None)
+    unnamed = msgspec.structs.replace(actor, reason=None)
 
     def trace() -> None:
         record(unnamed, events.SIGN_IN_FAILED, target, {"why": why}, result="refused")

@@ -49,6 +49,24 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class KeySeen:
+    """An API key as the desk sees it: never a digest, and where it was used from masked."""
+
+    id: UUID
+    name: str
+    prefix: str
+    state: str
+    ends_soon: bool
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    revoked_why: str
+    last_used_at: datetime | None
+    last_used_by: str | None
+    last_used_from: str
+
+
+@dataclass(frozen=True, slots=True)
 class SessionSeen:
     """A session as the desk sees it."""
 
@@ -75,7 +93,7 @@ class MaskedRecord:
     standing: Standing
     limits: Limits
     days: list[tuple[date, int]]
-    keys: list[ApiKey]
+    keys: list[KeySeen]
     sessions: list[SessionSeen]
 
 
@@ -133,8 +151,26 @@ def open_record(actor: Actor, user_id: UUID) -> MaskedRecord:
         standing=standing(actor, user.id),
         limits=limits_of(actor, user.id),
         days=last_days(actor, user.id),
-        keys=keys_of(actor, user.id),
+        keys=[_key(key, whole=whole) for key in keys_of(actor, user.id)],
         sessions=[_seen(session, whole=whole) for session in living_sessions(user)],
+    )
+
+
+def _key(key: ApiKey, *, whole: bool) -> KeySeen:
+    address = key.last_used_from or ""
+    return KeySeen(
+        id=key.id,
+        name=key.name,
+        prefix=key.prefix,
+        state=key.state,
+        ends_soon=key.ends_soon,
+        created_at=key.created_at,
+        expires_at=key.expires_at,
+        revoked_at=key.revoked_at,
+        revoked_why=key.revoked_why,
+        last_used_at=key.last_used_at,
+        last_used_by=key.last_used_by,
+        last_used_from=address if whole else mask_address(address),
     )
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
+
+import msgspec
 
 from portal.accounts.days import Calendar, usage_day
 from portal.accounts.models import User
@@ -32,8 +33,7 @@ FIND_BY_NAME = f"SELECT {COLUMNS} FROM {TABLES} WHERE a.username_canonical = :na
 SQLITE, POSTGRES = both({"FIND_BY_ID": FIND_BY_ID, "FIND_BY_NAME": FIND_BY_NAME})
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
+class Budget(msgspec.Struct, frozen=True, gc=False):
     """Whose budget it is and what holds for it. None means no limit.
 
     The versions are those of the rows it was read from: a spending compares them, so an old copy spends nothing.

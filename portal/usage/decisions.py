@@ -8,11 +8,12 @@ import hmac
 import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 from uuid import UUID
+
+import msgspec
 
 from portal.core import settings
 
@@ -26,8 +27,7 @@ _VERSION = 1
 _SEAL = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """What was spent: `plan_credits` and `own_credits` say from which balance."""
 
     id: UUID

@@ -6,10 +6,11 @@ any job runs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from sqlalchemy import update
 
 from portal.accounts.days import month_of, usage_day
@@ -138,7 +139,7 @@ def _take_in(raw: Any, actor: Actor, asked: Asked, wait: float | None, ttl_s: in
     if asked.refused is None and wait is None:
         granted = _grantable(raw, spending, now)
         if _is_enough(spending.cost, granted):
-            outcome = spend_in(raw, actor, replace(spending, cost=granted), now, lease_id)
+            outcome = spend_in(raw, actor, msgspec.structs.replace(spending, cost=granted), now, lease_id)
             if outcome.refused is None:
                 if asked.note is not None:
                     asked.note(raw, now)

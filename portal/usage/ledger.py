@@ -7,9 +7,9 @@ use. What was granted is never taken back. No job is needed for any of it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
 from sqlalchemy.orm.util import identity_key
 
 from portal.accounts.days import month_of, usage_day
@@ -34,8 +34,7 @@ if TYPE_CHECKING:
 KINDS = ("grant", "spend", "adjust", "refund", "expire")
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
+class Balance(msgspec.Struct, frozen=True, gc=False):
     """What a user may draw on. `plan_granted` is all that the plan gave in `plan_month`."""
 
     plan_credits: int = 0
@@ -68,7 +67,7 @@ def runner(raw: Any, **fixed: Any) -> Run:
     execute = raw.execute
 
     def run(name: str, **values: Any) -> Any:
-        cursor = execute(texts[name], {**fixed, **values})
+        cursor = execute(texts[name], {**fixed, **values} if values else fixed)
         return cursor.fetchone() if cursor.description else None
 
     return run
@@ -76,7 +75,9 @@ def runner(raw: Any, **fixed: Any) -> Run:
 
 def balance_of_row(row: Sequence[Any] | None) -> Balance:
     """A balance as read; no row is an empty one."""
-    return Balance() if row is None else Balance(row[0], row[1], day_of_raw(row[2]), row[3])
+    if row is None or row[0] is None:
+        return Balance()
+    return Balance(row[0], row[1], day_of_raw(row[2]), row[3])
 
 
 def as_turned(balance: Balance, month: date, per_month: int) -> Balance:
@@ -85,7 +86,7 @@ def as_turned(balance: Balance, month: date, per_month: int) -> Balance:
         return Balance(per_month, balance.own_credits, month, per_month)
     missing = per_month - balance.plan_granted
     if missing > 0:
-        return replace(balance, plan_credits=balance.plan_credits + missing, plan_granted=per_month)
+        return msgspec.structs.replace(balance, plan_credits=balance.plan_credits + missing, plan_granted=per_month)
     return balance
 
 
@@ -122,7 +123,9 @@ def take(
     """Take credits from a locked balance that has them, plan credits first. Answers (balance, plan part, own part)."""
     plan_part = min(credits, balance.plan_credits)
     own_part = credits - plan_part
-    left = replace(balance, plan_credits=balance.plan_credits - plan_part, own_credits=balance.own_credits - own_part)
+    left = msgspec.structs.replace(
+        balance, plan_credits=balance.plan_credits - plan_part, own_credits=balance.own_credits - own_part
+    )
     _write(run, left)
     _note(run, kind, -credits, left.total, who, now, decision)
     return left, plan_part, own_part
@@ -140,7 +143,9 @@ def give(
 ) -> Balance:
     """Add (plan credits, own credits) to a locked balance."""
     plan_part, own_part = parts
-    made = replace(balance, plan_credits=balance.plan_credits + plan_part, own_credits=balance.own_credits + own_part)
+    made = msgspec.structs.replace(
+        balance, plan_credits=balance.plan_credits + plan_part, own_credits=balance.own_credits + own_part
+    )
     if plan_part + own_part:
         _write(run, made)
         _note(run, kind, plan_part + own_part, made.total, who, now, decision)

@@ -6,9 +6,10 @@ refusal leaves nothing to undo.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
+
+import msgspec
 
 from portal.accounts.days import month_of, resets_at, usage_day
 from portal.core import clock, database, hot
@@ -16,6 +17,7 @@ from portal.core.database import raw_day, raw_id, raw_instant
 from portal.usage.ledger import Balance, as_turned, balance_of_row, by, lock_balance, runner, take
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import date, datetime
 
     from portal.core.actor import Actor
@@ -30,16 +32,14 @@ class Stale(Exception):
     """The budget or key was changed since it was read: read it again and ask again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(msgspec.Struct, frozen=True, gc=False):
     """What is asked for, in whole units from 0 to 1,000,000."""
 
     conversations: int
     credits: int
 
 
-@dataclass(frozen=True, slots=True)
-class KeyTerms:
+class KeyTerms(msgspec.Struct, frozen=True, gc=False):
     """What spending must know of a key: its version as read, and its own daily limit."""
 
     id: UUID
@@ -47,18 +47,18 @@ class KeyTerms:
     daily_limit: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Spending:
+class Spending(msgspec.Struct, frozen=True, gc=False):
     """One question: whose budget, what cost, by which key and for which model."""
 
     budget: Budget
     cost: Cost
     key: KeyTerms | None = None
     model: str = ""
+    # The raw values of budget and key, where they were made before.
+    values: dict[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(msgspec.Struct, frozen=True, gc=False):
     """How a user stands: today's use, the limit, when it resets (local), and credits left."""
 
     used: int
@@ -75,8 +75,7 @@ class Standing:
         return None if self.limit is None else max(0, self.limit - self.used)
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What came of it. `refused` is None or a code; the parts say which balance the credits came from."""
 
     refused: str | None
@@ -94,7 +93,7 @@ def spend_in(raw: Any, actor: Actor, spending: Spending, now: datetime, decision
     budget, cost, key = spending.budget, spending.cost, spending.key
     day = usage_day(budget.calendar, now)
     month, limit = month_of(day), budget.limit_at(now)
-    run = _run_for(raw, spending, day)
+    run = _run_for(raw, spending, day, limit)
     key_used = None
     if key is not None and key.daily_limit is not None:
         run("LOCK_KEY")
@@ -107,30 +106,39 @@ def spend_in(raw: Any, actor: Actor, spending: Spending, now: datetime, decision
             code = "CREDITS_EXHAUSTED" if _day_has_room(run, cost, limit) else "DAILY_LIMIT_REACHED"
             return _refuse(run, code, spending, now, key_used)
     if cost.conversations:
-        most = -1 if limit is None else limit
-        name = "SPEND_DAY" if key is None else "SPEND_DAY_BY_KEY"
-        row = run(name, units=cost.conversations, most=most)
+        row = run("SPEND_DAY" if key is None else "SPEND_DAY_BY_KEY")
         if row is None:
             return _refuse(run, "DAILY_LIMIT_REACHED", spending, now, key_used)
         used, closed_at = int(row[0]), row[1]
         if closed_at is not None:
-            run("FOLD_LATE", month=raw_day(month), units=cost.conversations)
+            run("FOLD_LATE", month=raw_day(month))
         if limit:
             _note_marks(run, used, cost.conversations, limit, now)
+        seen = row[2:]
     else:
         _check(run, spending)
-        used = _used(run)
+        used, seen = _used(run), None
     plan_part = own_part = 0
     if cost.credits:
         who = by(actor, reason="")
         balance, plan_part, own_part = take(run, balance, cost.credits, who, now, decision=raw_id(decision))
     else:
-        balance = as_turned(balance_of_row(run("READ_BALANCE")), month, budget.credits_per_month)
-    run("NOTE_DETAIL", units=cost.conversations, credits=cost.credits)
+        balance = as_turned(balance_of_row(seen), month, budget.credits_per_month)
+    run("NOTE_DETAIL")
     if key_used is not None:
         key_used += cost.conversations
     standing = _standing(spending, now, used, balance, key_used)
     return Outcome(None, standing, day, plan_part, own_part)
+
+
+def lock_for(raw: Any, spendings: Sequence[Spending]) -> None:
+    """Lock what several spendings of one user will want, in the order in which everybody locks: keys, then balance."""
+    run = runner(raw, user_id=raw_id(spendings[0].budget.user_id))
+    keys = {spending.key.id for spending in spendings if spending.key and spending.key.daily_limit is not None}
+    for key_id in sorted(keys):
+        run("LOCK_KEY", key_id=raw_id(key_id))
+    if any(spending.cost.credits for spending in spendings):
+        run("LOCK_BALANCE")
 
 
 def look_in(raw: Any, spending: Spending, now: datetime) -> Outcome:
@@ -154,18 +162,28 @@ def look(spending: Spending) -> Standing:
     return hot.read_together(lambda raw: look_in(raw, spending, now)).standing
 
 
-def _run_for(raw: Any, spending: Spending, day: date) -> Run:
-    budget, key = spending.budget, spending.key
+def values_of(budget: Budget, key: KeyTerms | None = None) -> dict[str, Any]:
+    """Budget and key as the hot statements want them."""
+    return {
+        "user_id": raw_id(budget.user_id),
+        "account_version": budget.account_version,
+        "plan_id": raw_id(budget.plan_id),
+        "plan_version": budget.plan_version,
+        "key_id": raw_id(key.id if key else NO_KEY),
+        "key_version": key.version if key else 0,
+    }
+
+
+def _run_for(raw: Any, spending: Spending, day: date, limit: int | None = None) -> Run:
+    values = spending.values or values_of(spending.budget, spending.key)
     return runner(
         raw,
-        user_id=raw_id(budget.user_id),
-        account_version=budget.account_version,
-        plan_id=raw_id(budget.plan_id),
-        plan_version=budget.plan_version,
-        key_id=raw_id(key.id if key else NO_KEY),
-        key_version=key.version if key else 0,
+        **values,
         day=raw_day(day),
         model=spending.model,
+        units=spending.cost.conversations,
+        credits=spending.cost.credits,
+        most=-1 if limit is None else limit,
     )
 
 
@@ -214,4 +232,4 @@ def _note_marks(run: Run, used: int, units: int, limit: int, now: datetime) -> N
     for mark in MARKS:
         reached = -(-limit * mark // 100)
         if used - units < reached <= used:
-            run("NOTE_MARK", mark=mark, most=limit, at=raw_instant(now))
+            run("NOTE_MARK", mark=mark, at=raw_instant(now))

@@ -19,8 +19,11 @@ SELECT :user_id, :day, :units
 WHERE (:most < 0 OR :units <= :most) AND {as_read}
 ON CONFLICT (user_id, day) DO UPDATE SET used = usage_days.used + :units
 WHERE :most < 0 OR usage_days.used + :units <= :most
-RETURNING used, closed_at
-"""
+RETURNING used, closed_at, (SELECT plan_credits FROM credit_balances c WHERE c.user_id = :user_id),
+    (SELECT own_credits FROM credit_balances c WHERE c.user_id = :user_id),
+    (SELECT plan_month FROM credit_balances c WHERE c.user_id = :user_id),
+    (SELECT plan_granted FROM credit_balances c WHERE c.user_id = :user_id)
+"""  # made of constants; the balance comes along, so that a plain spending is two statements
 TEXTS = {
     # (The column itself: SQLite 3.40 answers `closed_at IS NOT NULL` with 1 for a row just inserted without one.)
     "SPEND_DAY": _SPEND.format(as_read=_AS_READ),

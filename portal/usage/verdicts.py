@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
+
 from portal.core import clock, hot
-from portal.core import settings as current_settings
 from portal.core.ids import new_id
 from portal.repeats.service import Replay, find_in, keep_in
 from portal.usage.decisions import Decision, sign_decision
 from portal.usage.rates import release_call, reserve_call
 from portal.usage.refusals import asked_facts, clears_at, refuse_in, standing_facts
-from portal.usage.spending import NO_KEY, Spending, look_in, spend_in
+from portal.usage.spending import NO_KEY, Spending, lock_for, look_in, spend_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from portal.usage.spending import Outcome, Standing
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True, gc=False):
     """One question whose asker and budget are known.
 
     `refused` is a code found before any number was looked at, with its facts. `note` runs in the transaction of a
@@ -47,8 +46,7 @@ class Asked:
         return self.refused is None and bool(cost.conversations or cost.credits)
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """What was decided. `clears_at` (ISO 8601) is when a refusal ends by itself, None when it does not."""
 
     code: str
@@ -101,9 +99,12 @@ def _decided(
         if keeping is not None and (before := find_in(raw, keeping.repeat)) is not None:
             return before
         verdicts: list[Verdict | None] = [None] * len(rated)
-        for place in _in_lock_order(rated):
-            one, wait = rated[place]
-            verdicts[place] = judge_in(raw, actor, one, wait, now)
+        for places in _by_user(rated):
+            if len(places) > 1:
+                lock_for(raw, [rated[place][0].spending for place in places])
+            for place in places:
+                one, wait = rated[place]
+                verdicts[place] = judge_in(raw, actor, one, wait, now)
         made = [verdict for verdict in verdicts if verdict is not None]
         if keeping is not None and not keep_in(raw, keeping.repeat, 200, keeping.face(made)):
             raise hot.Again
@@ -112,15 +113,17 @@ def _decided(
     return hot.write(work)
 
 
-def _in_lock_order(rated: Sequence[tuple[Asked, float | None]]) -> list[int]:
-    """The places of the questions in the order all calls lock rows in, so that two never wait for each other."""
+def _by_user(rated: Sequence[tuple[Asked, float | None]]) -> Iterable[list[int]]:
+    """The places of the questions, those of each user together and in their order.
 
-    def order(place: int) -> Any:
-        spending = rated[place][0].spending
-        return spending.budget.user_id.int, spending.key.id.int if spending.key else 0
-
-    places = list(range(len(rated)))
-    return places if len(places) < 2 or current_settings.current().sqlite else sorted(places, key=order)
+    Users in the order in which all calls lock their rows, so that two never wait for each other.
+    """
+    if len(rated) == 1:
+        return ([0],)
+    places: dict[UUID, list[int]] = {}
+    for place, (one, _) in enumerate(rated):
+        places.setdefault(one.spending.budget.user_id, []).append(place)
+    return [places[user_id] for user_id in sorted(places)]
 
 
 def _rated(one: Asked, now: datetime) -> tuple[Asked, float | None]:

@@ -47,7 +47,9 @@ def exact(instant: datetime) -> str:
 
 def minute(instant: datetime) -> str:
     """The instant to the minute, with the name of the viewer's zone in which it is told."""
-    return format_datetime(instant.astimezone(_zone()), "d MMM y, HH:mm '('VV')'", locale="en").replace("_", " ")
+    zone = _zone()
+    told = format_datetime(instant.astimezone(zone), "d MMM y, HH:mm", locale="en")
+    return f"{told} ({zone.key.replace('_', ' ')})"
 
 
 def iso(instant: datetime | date) -> str:

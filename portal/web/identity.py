@@ -118,7 +118,8 @@ def viewer() -> Viewer | None:
 
 def actor() -> Actor:
     """Who acts in this request, made once."""
-    if "actor" not in g:
+    context = unwrapped(g)
+    if "actor" not in context:
         person = viewer()
         if person is None:
             g.actor = nobody(peer_address(), g.get("request_id"))
@@ -126,7 +127,7 @@ def actor() -> Actor:
             if "poll" not in request.args:  # a page that refreshes itself is not a person at work
                 g.used = person
             g.actor = actor_of(person.account, address=peer_address(), request_id=g.get("request_id"))
-    made: Actor = g.actor
+    made: Actor = context.actor
     return made
 
 

@@ -49,8 +49,12 @@ def test_a_key_is_made_printed_once_and_works(told: Callable[..., Any], machine:
     made = told("create", "alice", "--name", "nightly", *TERMS, "--expires-in-days", "90")
     terms = {name: made[name] for name in ("name", "scopes", "networks", "daily_limit", "state")}
     assert terms == {
-        "name": "nightly", "scopes": ["chat", "embed"], "networks": ["192.0.2.0/24"], "daily_limit": 9, "state": "active",
-    }  # fmt: skip
+        "name": "nightly",
+        "scopes": ["chat", "embed"],
+        "networks": ["192.0.2.0/24"],
+        "daily_limit": 9,
+        "state": "active",
+    }
     left = datetime.fromisoformat(made["expires_at"]) - clock.now()
     assert timedelta(days=89, hours=23) < left <= timedelta(days=90)
     answer = machine().post("/keys/verify", {"key": made["key"], "ip": "192.0.2.1", "scopes": ["chat"]})

@@ -41,6 +41,8 @@ REFUSED = [
     ("SPOOL_MAX_BYTES", "1"),
     ("ENCRYPT_MESSAGES", "perhaps"),
     ("DELETED_RETENTION_DAYS", "0"),
+    ("KEY_SCOPES", "chat,Chat"),
+    ("KEY_SCOPES", "a b"),
     ("LOG_FORMAT", "xml"),
     ("LOG_LEVEL", "chatty"),
     ("JOBS", "sometimes"),

@@ -27,6 +27,7 @@ SAYS = {
     "count_usage": r"counted",
     "warn_users": r"told 0, mailed 0",
     "forget_refusals": r"forgot 0",
+    "tell_expiring_keys": r"told 0",
     "send_mail": r"sent 0, failed 0",
 }
 

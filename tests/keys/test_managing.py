@@ -9,9 +9,9 @@ import pytest
 from portal.core.access import operator_actor
 from portal.core.actor import Actor
 from portal.core.database import transaction
-from portal.core.errors import Conflict, Forbidden, Invalid, NotFound
+from portal.core.errors import Conflict, Forbidden, Invalid, NotFound, Stale
 from portal.core.ids import new_id
-from portal.keys.managing import create_key_for, key_named, revoke_key_of, rotate_key_of
+from portal.keys.managing import change_key_of, create_key_for, key_named, revoke_key_of, rotate_key_of
 from portal.keys.models import ApiKey
 from portal.keys.service import create_key, keys_of, own_keys
 from portal.keys.terms import KeyTerms
@@ -58,6 +58,7 @@ def test_nobody_else_does(who: str) -> None:
     key, actor = make(), actor_named(who)
     acts: list[Callable[[], object]] = [
         lambda: make(actor),
+        lambda: change_key_of(actor, key.user_id, key.id, KeyTerms("mine")),
         lambda: rotate_key_of(actor, key.user_id, key.id, overlap_s=0),
         lambda: revoke_key_of(actor, key.user_id, key.id),
     ]
@@ -68,18 +69,30 @@ def test_nobody_else_does(who: str) -> None:
 
 
 def test_the_rules_are_those_of_the_owner() -> None:
-    for _ in range(5):
-        key = make()
+    keys = [make() for _ in range(5)]
     with pytest.raises(Conflict):
         make()
     with pytest.raises(Invalid), transaction():
-        create_key_for(operator_actor(), key.user_id, KeyTerms("x", ("A",)))
+        create_key_for(operator_actor(), keys[0].user_id, KeyTerms("x", ("A",)))
+    with pytest.raises(Invalid), transaction():
+        change_key_of(operator_actor(), keys[0].user_id, keys[0].id, KeyTerms("x", ("A",)))
+
+
+def test_terms_are_changed_and_a_change_of_an_older_version_is_refused() -> None:
+    key, actor = make(), actor_named("ada")
+    with transaction():
+        change_key_of(actor, key.user_id, key.id, KeyTerms("daily", daily_limit=3), version=1)
+    assert (key.name, key.scopes, key.daily_limit) == ("daily", [], 3)
+    assert [letter["values"]["act"] for letter in letters("key_notice")] == ["made", "changed"]
+    with pytest.raises(Stale), transaction():
+        change_key_of(actor, key.user_id, key.id, TERMS, version=1)
 
 
 def test_a_key_is_found_under_its_own_user_only() -> None:
     key, bob = make(), make_account("bob")
     for act in (
         lambda: revoke_key_of(operator_actor(), bob.id, key.id),
+        lambda: change_key_of(operator_actor(), bob.id, key.id, TERMS),
         lambda: rotate_key_of(operator_actor(), bob.id, key.id, overlap_s=0),
         lambda: create_key_for(operator_actor(), actor_named("ada").id or key.id, TERMS),
         lambda: revoke_key_of(operator_actor(), key.user_id, new_id()),

@@ -34,6 +34,8 @@ GET  /account/keys/<uuid:key_id>                   302 200 403 403 403 403 403 3
 POST /account/keys/<uuid:key_id>                   401 422 403 403 403 403 403 401
 GET  /account/keys/<uuid:key_id>/revoke            302 200 403 403 403 403 403 302
 POST /account/keys/<uuid:key_id>/revoke            401 302 403 403 403 403 403 401
+GET  /account/keys/<uuid:key_id>/rotate            302 200 403 403 403 403 403 302
+POST /account/keys/<uuid:key_id>/rotate            401 422 403 403 403 403 403 401
 GET  /account/keys/new                             302 200 403 403 403 403 403 302
 POST /account/keys/new                             401 422 403 403 403 403 403 401
 GET  /account/profile                              302 200 200 200 200 200 200 302
@@ -97,6 +99,8 @@ POST /admin/users/<uuid:user_id>/delete            401 404 404 404 404 403 422 4
 GET  /admin/users/<uuid:user_id>/edit              302 404 404 404 404 403 200 302
 POST /admin/users/<uuid:user_id>/edit              401 404 404 404 404 403 422 401
 POST /admin/users/<uuid:user_id>/invite            401 404 404 404 404 403 200 401
+GET  /admin/users/<uuid:user_id>/keys/<uuid:key_id>/revoke 302 404 404 404 404 403 404 302
+POST /admin/users/<uuid:user_id>/keys/<uuid:key_id>/revoke 401 404 404 404 404 403 404 401
 GET  /admin/users/<uuid:user_id>/ledger             302 404 404 404 404 403 200 302
 POST /admin/users/<uuid:user_id>/plan              401 404 404 404 404 403 422 401
 POST /admin/users/<uuid:user_id>/plan/take-back     401 404 404 404 404 403 409 401
@@ -242,6 +246,8 @@ PRIVATE = [
     ("POST", "/account/keys/{}", "bob's key"),
     ("GET", "/account/keys/{}/revoke", "bob's key"),
     ("POST", "/account/keys/{}/revoke", "bob's key"),
+    ("GET", "/account/keys/{}/rotate", "bob's key"),
+    ("POST", "/account/keys/{}/rotate", "bob's key"),
     ("GET", "/account/conversations/{}", "bob's conversation"),
     ("POST", "/account/sessions/{}/end", "bob's session"),
     ("GET", "/account/usage/refusals/{}", "bob's refusal"),

@@ -229,7 +229,10 @@ class Spending(RuleBasedStateMachine):
         """The answer of a report."""
         block = self.paid[lease_id]
         assert isinstance(block, Block)
-        used, granted = (body["used"]["conversations"], body["used"]["credits"]), (block.conversations, sum(block.parts))
+        used, granted = (
+            (body["used"]["conversations"], body["used"]["credits"]),
+            (block.conversations, sum(block.parts)),
+        )
         if any(now > most or now < told for now, told, most in zip(used, block.used, granted, strict=True)):
             assert answer.status_code == 422, answer.text
             return
@@ -266,9 +269,7 @@ class Spending(RuleBasedStateMachine):
         self.send("/keys/verify-many", {"items": [self.question(*one) for one in asked]}, named=named)
 
     @rule(who=TWO, by_name=st.booleans(), units=UNITS, credits=st.none() | UNITS, model=MODELS, named=st.booleans())
-    def consume(
-        self, who: int, by_name: bool, units: int, credits: int | None, model: str, named: bool
-    ) -> None:
+    def consume(self, who: int, by_name: bool, units: int, credits: int | None, model: str, named: bool) -> None:
         """For a user without a key."""
         member = self.member(who)
         whom = {"username": member.name} if by_name else {"user_id": str(member.id)}
@@ -286,9 +287,7 @@ class Spending(RuleBasedStateMachine):
         who=TWO, key=st.none() | TWO, units=UNITS, credits=UNITS, ttl=st.sampled_from([5, 60, 300]), model=MODELS,
         named=st.booleans(),
     )  # fmt: skip
-    def lease(
-        self, who: int, key: int | None, units: int, credits: int, ttl: int, model: str, named: bool
-    ) -> None:
+    def lease(self, who: int, key: int | None, units: int, credits: int, ttl: int, model: str, named: bool) -> None:
         """A block in advance."""
         if units or credits:
             member = self.member(who)

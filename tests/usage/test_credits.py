@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
+
 import pytest
 from sqlalchemy import select, text
 
@@ -9,16 +12,18 @@ from portal.accounts.models import Account
 from portal.audit.models import AuditEntry
 from portal.core.access import operator_actor
 from portal.core.database import db, transaction
-from portal.core.errors import Conflict, Forbidden, Invalid, Malformed, NotFound
+from portal.core.errors import Conflict, Forbidden, Invalid, Malformed, NotFound, PortalError
 from portal.core.ids import new_id
 from portal.privacy.deletion import delete_user
 from portal.usage import credits
 from portal.usage.credits import adjust_credits, balance_of, find_drift, grant_credits, list_ledger
 from portal.usage.history import standing
 from portal.usage.models import CreditBalance, CreditEntry
+from portal.usage.months import turn_months
 from portal.usage.plans import PlanTerms, create_plan
 from portal.web.frame import Doorward
 from tests.people import actor_named, make_account
+from tests.races import race
 
 
 def grant(account: Account, amount: int, reason: str = "a gift") -> int:
@@ -196,3 +201,57 @@ def test_balances_beyond_32_bits_are_kept(alice: Account) -> None:
         assert entry is not None
         entry.balance = 2**31
     assert grant(alice, 1_000_000) == 4_000_000
+
+
+def in_own_context(app: Doorward, act: Callable[[], object]) -> str:
+    """What came of an act in a thread of its own: done, or the name of what it raised."""
+    with app.app_context():
+        try:
+            with transaction():
+                act()
+            return "done"
+        except PortalError as error:
+            return type(error).__name__
+        finally:
+            db.session.remove()
+
+
+def test_of_many_who_take_the_last_credits_at_once_one_has_them(app: Doorward, alice: Account) -> None:
+    grant(alice, 5)
+    ada, user_id = actor_named("ada").because("put right"), alice.id
+    outcomes = race(8, lambda _: in_own_context(app, lambda: adjust_credits(ada, user_id, -5)))
+    assert Counter(outcomes) == Counter(done=1, Conflict=7)
+    assert find_drift().count == 0
+    assert balance_of(ada, user_id).total == 0
+
+
+def test_grants_and_the_months_turn_at_once_give_each_of_them_once(app: Doorward, alice: Account) -> None:
+    with transaction():
+        monthly = create_plan(operator_actor(), PlanTerms("monthly", None, 100))
+    with transaction():
+        alice.plan_id = monthly.id
+    ada, user_id = actor_named("ada").because("a gift"), alice.id
+
+    def act(number: int) -> str:
+        if number % 2:
+            return in_own_context(app, lambda: grant_credits(ada, user_id, 1))
+        with app.app_context():
+            turn_months()
+            db.session.remove()
+        return "turned"
+
+    outcomes = race(8, act)
+    assert Counter(outcomes) == Counter(done=4, turned=4)
+    assert (find_drift().count, balance_of(ada, user_id).total) == (0, 104)
+
+
+def test_a_grant_whose_entry_cannot_be_written_leaves_nothing(alice: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError
+
+    for act in (grant, adjust):
+        with monkeypatch.context() as patched, pytest.raises(RuntimeError):
+            patched.setattr(credits, "record", fail)
+            act(alice, 5)
+    assert balance_of(actor_named("alice"), alice.id).total == 0
+    assert db.session.scalars(select(CreditEntry)).all() == []

@@ -265,3 +265,16 @@ def test_a_month_nobody_used_yet_is_still_the_earlier_plans_to_give(alice: User)
         alice.plan_id = plan("large").id
     give(alice, "small")
     assert balance_of(operator_actor(), alice.id).total == 1000
+
+
+def test_a_change_whose_entry_cannot_be_written_leaves_nothing(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError
+
+    with transaction():
+        large = create_plan(operator_actor(), PlanTerms("large", None, 1000))
+    with monkeypatch.context() as patched, pytest.raises(RuntimeError):
+        patched.setattr(plan_changes, "target_of", fail)
+        give(alice, large.name)
+    assert held_by(alice) == "free"
+    assert db.session.scalars(select(CreditEntry)).all() == []

@@ -29,7 +29,7 @@ def index() -> ResponseReturnValue:
         limits=limits_of(who, who.id),
         held_until=day_held_until(who, who.id),
         days=last_days(who, who.id),
-        keys=[key for key in own_keys(who) if key.revoked_at is None],
+        keys=[key for key in own_keys(who) if key.state in {"active", "replaced"}],
         conversations=own_conversations(who).items[:5],
     )
 

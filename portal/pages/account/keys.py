@@ -62,7 +62,7 @@ class KeyForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
         [InputRequired(words("Give the key a name, so that you know it again.")), Length(max=MOST_NAME)],
     )
     expires_at = SelectField(words("Ends"), default="never")
-    last_day = DateField(words("Or with this day"), [Optional()])
+    last_day = DateField(words("Or at the end of"), [Optional()])
     daily_limit = IntegerField(
         words("Own daily limit"),
         [Optional(), NumberRange(0, MOST_LIMIT, words("A whole number from 0 to 1,000,000."))],

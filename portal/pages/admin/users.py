@@ -9,8 +9,7 @@ from uuid import UUID
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
-from wtforms import DateTimeLocalField, EmailField, HiddenField, SelectChoice, SelectField, StringField
-from wtforms.validators import InputRequired, Length, NumberRange, Optional
+from wtforms import SelectChoice
 
 from portal.accounts import lifecycle
 from portal.accounts.days import zone
@@ -20,9 +19,21 @@ from portal.accounts.names import zones
 from portal.audit.reading import entries_about
 from portal.core import clock
 from portal.core.access import Capability
+from portal.core.errors import NotFound
 from portal.core.ids import parse_id
 from portal.core.text import gettext
-from portal.core.text import lazy_gettext as words
+from portal.keys.managing import revoke_key_of
+from portal.keys.service import keys_of
+from portal.pages.admin.user_forms import (
+    AdjustForm,
+    BoostForm,
+    CreditForm,
+    DeleteForm,
+    EditForm,
+    InviteForm,
+    PlanForm,
+    ReasonForm,
+)
 from portal.pages.public.register import zone_choices
 from portal.privacy.deletion import delete_user, purge_date
 from portal.signin.registration import NewPerson, invite_again, invite_user
@@ -31,108 +42,18 @@ from portal.support.record import MaskedRecord, email_for, open_record
 from portal.usage.boosts import boost_limit, end_boost
 from portal.usage.credits import adjust_credits, balance_of, grant_credits, list_ledger
 from portal.usage.history import last_days
-from portal.usage.limits import limits_of
 from portal.usage.plan_changes import PlanChange, change_plan, starts_of, take_back_plan
 from portal.usage.plans import default_plan, list_plans
 from portal.web.charts import days_chart
 from portal.web.faces import minute
-from portal.web.forms import WholeNumberField, told_beside, version_of
+from portal.web.forms import told_beside, version_of
 from portal.web.gates import requires
 from portal.web.identity import actor, viewer
 from portal.web.lists import typed
 
 blueprint = Blueprint("users", __name__, url_prefix="/users")
-REASON = [InputRequired(words("Say why.")), Length(max=500)]
 COUNTED = 10_000
 LATEST = 10
-
-
-class InviteForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
-    """A user to invite."""
-
-    username = StringField(words("Username"), [InputRequired(words("Choose a username.")), Length(max=80)])
-    email = EmailField(words("E-mail"), [InputRequired(words("Type the e-mail address.")), Length(max=320)])
-    display_name = StringField(words("Display name"), [Length(max=80)])
-    plan = SelectField(words("Plan"))
-    time_zone = SelectField(words("Time zone"), validate_choice=False)
-
-
-class EditForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
-    """What can be changed of a user's record."""
-
-    version = HiddenField()
-    display_name = StringField(words("Display name"), [Length(max=80)])
-    email = EmailField(words("E-mail"), [InputRequired(words("Type the e-mail address.")), Length(max=320)])
-    time_zone = SelectField(words("Time zone"), validate_choice=False)
-    daily_limit_override = WholeNumberField(
-        words("Own daily limit"),
-        [Optional(), NumberRange(0, 1_000_000, words("A whole number from 0 to 1,000,000."))],
-    )
-
-
-class PlanForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
-    """Another plan, and from when on."""
-
-    plan = SelectField(words("Plan"))
-    starts = SelectField(words("Holds from"))
-
-
-class BoostForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
-    """A higher daily limit for a while."""
-
-    extra = WholeNumberField(
-        words("More conversations a day"),
-        [
-            InputRequired(words("How many?")),
-            NumberRange(1, 1_000_000, words("A whole number from 1 to 1,000,000.")),
-        ],
-    )
-    until = DateTimeLocalField(
-        words("Until"),
-        [InputRequired(words("A time to come, at most 90 days ahead."))],
-        format=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"],
-        invalid_value_message=words("A time to come, at most 90 days ahead."),
-    )
-    reason = StringField(words("Reason"), REASON)
-
-
-class ReasonForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
-    """Why it is done."""
-
-    reason = StringField(words("Reason"), REASON)
-
-
-class CreditForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
-    """Credits to grant."""
-
-    amount = WholeNumberField(
-        words("Credits"),
-        [
-            InputRequired(words("How many?")),
-            NumberRange(1, 1_000_000, words("A whole number from 1 to 1,000,000.")),
-        ],
-    )
-    reason = StringField(words("Reason"), REASON)
-
-
-class AdjustForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
-    """Credits to add, or to take with a minus."""
-
-    amount = WholeNumberField(
-        words("Credits to add or take"),
-        [
-            InputRequired(words("How many?")),
-            NumberRange(-1_000_000, 1_000_000, words("A whole number from -1,000,000 to 1,000,000, not 0.")),
-        ],
-    )
-    reason = StringField(words("Reason"), REASON)
-
-
-class DeleteForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
-    """Why, and the name once more."""
-
-    reason = StringField(words("Reason"), REASON)
-    username = StringField(words("Type the username to confirm"), [InputRequired(words("Type the username."))])
 
 
 def _plan_choices() -> list[SelectChoice]:
@@ -193,10 +114,10 @@ def _start_choices(user: User) -> list[SelectChoice]:
 def _record_page(user_id: UUID, status: int = 200, **forms: Any) -> ResponseReturnValue:
     who = actor()
     seen: MaskedRecord = open_record(who, user_id)
-    user, limits = user_record(who, user_id), limits_of(who, user_id)
+    user = user_record(who, user_id)
     week = (clock.now() + timedelta(days=7)).astimezone(zone(_viewer_zone())).replace(second=0, microsecond=0)
     given = {
-        "plan_form": PlanForm(plan=str(limits.plan.id), starts="now", formdata=None),
+        "plan_form": PlanForm(plan=str(seen.plan.id), starts="now", formdata=None),
         "boost_form": BoostForm(until=week.replace(tzinfo=None), formdata=None, prefix="boost-"),
         "suspend_form": ReasonForm(formdata=None, prefix="suspend-"),
         "credit_form": CreditForm(formdata=None, prefix="credit-"),
@@ -209,7 +130,6 @@ def _record_page(user_id: UUID, status: int = 200, **forms: Any) -> ResponseRetu
     page = render_template(
         "admin/users/show.html",
         record=seen,
-        limits=limits,
         balance=balance_of(who, user_id),
         ledger=list_ledger(who, user_id).items[:LATEST],
         entries=entries_about(who, user_id),
@@ -403,6 +323,21 @@ def ledger(user_id: UUID) -> ResponseReturnValue:
         page=list_ledger(who, user_id, request.args.get("cursor")),
         month_ends=starts_of(user, "next_month"),
     )
+
+
+@blueprint.route("/<uuid:user_id>/keys/<uuid:key_id>/revoke", methods=["GET", "POST"])
+@requires(Capability.USER_WRITE)
+def revoke(user_id: UUID, key_id: UUID) -> ResponseReturnValue:
+    """Say what will happen to a key, then revoke it."""
+    user = lifecycle.editable_user(actor(), user_id)
+    key = next((key for key in keys_of(actor(), user_id) if key.id == key_id), None)
+    if key is None:
+        raise NotFound
+    form = FlaskForm()
+    if form.validate_on_submit():
+        revoke_key_of(actor(), user_id, key_id)
+        return _back(user_id, gettext("The key is revoked. Calls with it are refused from now on."))
+    return render_template("admin/users/revoke.html", user=user, key=key, form=form)
 
 
 @blueprint.post("/<uuid:user_id>/delete")

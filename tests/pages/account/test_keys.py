@@ -172,7 +172,7 @@ def test_a_key_is_replaced_and_both_are_good_for_a_while(person: Person, machine
     assert old[:10] in made.text
     codes = [gate.post("/keys/verify", {"key": key}).get_json()["code"] for key in (old, new)]
     assert codes == ["VALID", "VALID"]
-    assert "Replaced, ends" in alice.get("/account/keys").text
+    assert "Replaced Ends in" in alice.get("/account/keys").text
     clock.shift(timedelta(hours=1, seconds=1))
     codes = [gate.post("/keys/verify", {"key": key}).get_json()["code"] for key in (old, new)]
     assert codes == ["KEY_EXPIRED", "VALID"]

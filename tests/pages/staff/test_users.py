@@ -6,9 +6,11 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from portal.core import clock
-from portal.core.database import transaction
+from portal.core.database import db, transaction
+from portal.keys.models import ApiKey
 from portal.signin.sessions import begin_session
 from tests.people import make_account
 from tests.usage.test_refusal_reading import keep_refusal
@@ -79,3 +81,16 @@ def test_boost_and_coming_plan_stand_on_the_record(person: Callable[..., Visitor
     text = person("tess").get(f"/staff/users/{bob.id}").text
     assert "10 (own)" in text or "60 (own)" in text
     assert "of it +50 a day, ends in 3 days" in text
+
+
+def test_where_a_key_was_used_from_is_masked(person: Callable[..., Visitor], key_of: Callable[..., str]) -> None:
+    bob = make_account("bob")
+    key_of(bob)
+    with transaction():
+        key = db.session.scalars(select(ApiKey)).one()
+        key.last_used_at, key.last_used_from, key.last_used_by = clock.now(), "198.51.100.77", "gate"
+    pages = {name: person(name).get(f"/staff/users/{bob.id}") for name in ("tess", "tara")}
+    carl = person("carl", permissions=["credits.write"])
+    for page in (*pages.values(), carl.get(f"/admin/users/{bob.id}")):
+        assert "by gate, from 198.51.•••" in page.text
+        assert "100.77" not in page.html
