@@ -31,7 +31,7 @@ def stage_table(lines: list[Line], durability: str) -> list[str]:
                 f"{line.p50_ms:.2f}",
                 f"{line.p99_ms:.2f}",
                 f"{ratio:.3f}" if ratios else "",
-                f"{(max(ratios) - min(ratios)) / ratio:.0%}" if ratio else "",
+                _spread(ratios, ratio),
                 f"{budget[0]:.2f} / {budget[1]:.2f}" if budget else "",
                 _verdict(ratio, budget, line.busy),
             )
@@ -44,7 +44,7 @@ def growth_table(pairs: list[tuple[Line, Line]]) -> list[str]:
     rows: list[tuple[str, ...]] = [GROWTH_HEAD]
     for few, many in pairs:
         ratios = few.ratios(many)
-        growth = median(ratios)
+        growth = median(ratios) if ratios else 0.0
         verdict = "goal" if growth <= GROWTH_GOAL else "met" if growth <= GROWTH_MUST else "OVER"
         rows.append(
             (
@@ -53,12 +53,16 @@ def growth_table(pairs: list[tuple[Line, Line]]) -> list[str]:
                 f"{many.rate:,.0f}",
                 f"{few.p99_ms:.2f} / {many.p99_ms:.2f}",
                 f"{growth:.3f}",
-                f"{(max(ratios) - min(ratios)) / growth:.0%}",
+                _spread(ratios, growth),
                 f"{GROWTH_MUST:.2f} / {GROWTH_GOAL:.2f}",
                 verdict,
             )
         )
     return laid_out(rows)
+
+
+def _spread(ratios: list[float], middle: float) -> str:
+    return f"{(max(ratios) - min(ratios)) / middle:.0%}" if middle else ""
 
 
 def _verdict(ratio: float, budget: tuple[float, float] | None, busy: float) -> str:

@@ -10,6 +10,7 @@ from flask_migrate import Migrate
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from portal import api, ops, pages
+from portal.api.express import Express
 from portal.core import clock, database
 from portal.core import settings as current_settings
 from portal.core.database import db
@@ -43,7 +44,7 @@ def create_app(settings: Settings) -> Doorward:
     pages.register(app)
     api.register(app)
     ops.register(app)
-    app.wsgi_app = Envelope(app.wsgi_app, settings)  # type: ignore[method-assign]  # as Flask says
+    app.wsgi_app = Envelope(Express(app, app.wsgi_app, settings), settings)  # type: ignore[method-assign]  # as Flask says
     if settings.trusted_proxies:
         count = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]  # as Flask says

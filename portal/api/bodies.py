@@ -20,14 +20,25 @@ _decoders: dict[type[msgspec.Struct], msgspec.json.Decoder[msgspec.Struct]] = {}
 
 def read_body(shape: type[S]) -> S:
     """The body as this shape. Raises UnsupportedType, Malformed (not JSON), Invalid (JSON, but not this shape)."""
-    body = unwrapped(request)
-    if body.content_type != "application/json":
+    return decode(shape, json_body())
+
+
+def json_body() -> bytes:
+    """The bytes of a body that says it is JSON. Raises UnsupportedType."""
+    asked = unwrapped(request)
+    if asked.content_type != "application/json":
         require_media_type(("application/json",))
+    data: bytes = asked.get_data()
+    return data
+
+
+def decode(shape: type[S], body: bytes) -> S:
+    """JSON as this shape. Raises Malformed, Invalid."""
     decoder = _decoders.get(shape)
     if decoder is None:
         decoder = _decoders.setdefault(shape, msgspec.json.Decoder(shape))
     try:
-        made = decoder.decode(body.get_data())
+        made = decoder.decode(body)
     except msgspec.ValidationError as error:
         words, _, path = str(error).partition(" - at `$")
         pointer = path.rstrip("`").replace(".", "/").replace("[", "/").replace("]", "") or "/"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import orjson
 from flask import Blueprint, Response, request
 
-from portal.api.bodies import check_text, read_body
-from portal.api.repeating import repeat_here, replayed
+from portal.api.bodies import check_text, decode, json_body, read_body
+from portal.api.repeating import answer_of, repeat_here
 from portal.api.shapes import answer_shape
 from portal.core.access import Capability
 from portal.core.errors import Invalid, Unauthenticated
@@ -19,7 +19,11 @@ from portal.keys.verify import Answer, Question, own_state, verify
 from portal.repeats.service import Replay
 from portal.web.gates import requires
 from portal.web.identity import actor
-from portal.web.problems import bytes_response, json_response
+from portal.web.problems import json_response
+
+if TYPE_CHECKING:
+    from portal.core.actor import Actor
+    from portal.repeats.service import Repeat
 
 blueprint = Blueprint("keys", __name__, url_prefix="/keys")
 # For callers without a client token.
@@ -79,25 +83,34 @@ def _many_face(answers: list[Answer]) -> bytes:
     return orjson.dumps({"items": [answer_shape(answer) for answer in answers]})
 
 
+def answer_verify(who: Actor, body: bytes, repeat: Repeat | None) -> bytes | Replay:
+    """The answer to one question."""
+    made = verify(who, [_question(decode(VerifyShape, body))], repeat=repeat, face=_one_face)
+    return made if isinstance(made, Replay) else _one_face(made)
+
+
+def answer_verify_many(who: Actor, body: bytes, repeat: Repeat | None) -> bytes | Replay:
+    """The answers to several questions, in their order."""
+    asked = decode(ManyShape, body).items
+    if not 1 <= len(asked) <= MOST_QUESTIONS:
+        raise Invalid({"/items": gettext("Send 1 to %(most)s questions.", most=MOST_QUESTIONS)})
+    questions = [_question(one, f"/items/{place}") for place, one in enumerate(asked)]
+    made = verify(who, questions, repeat=repeat, face=_many_face)
+    return made if isinstance(made, Replay) else _many_face(made)
+
+
 @blueprint.post("/verify")
 @requires(Capability.KEY_VERIFY)
 def verify_key() -> Response:
     """Check and spend; always 200 when the question could be answered."""
-    question = _question(read_body(VerifyShape))
-    made = verify(actor(), [question], repeat=repeat_here(), face=_one_face)
-    return replayed(made) if isinstance(made, Replay) else bytes_response(_one_face(made))
+    return answer_of(answer_verify(actor(), json_body(), repeat_here()))
 
 
 @blueprint.post("/verify-many")
 @requires(Capability.KEY_VERIFY)
 def verify_keys() -> Response:
     """Up to 100 questions, answered in their order and committed together."""
-    body = read_body(ManyShape)
-    if not 1 <= len(body.items) <= MOST_QUESTIONS:
-        raise Invalid({"/items": gettext("Send 1 to %(most)s questions.", most=MOST_QUESTIONS)})
-    questions = [_question(asked, f"/items/{place}") for place, asked in enumerate(body.items)]
-    made = verify(actor(), questions, repeat=repeat_here(), face=_many_face)
-    return replayed(made) if isinstance(made, Replay) else bytes_response(_many_face(made))
+    return answer_of(answer_verify_many(actor(), json_body(), repeat_here()))
 
 
 @open_blueprint.post("/leaked")

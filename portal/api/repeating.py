@@ -14,22 +14,38 @@ from portal.web.requests import unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from wsgiref.types import WSGIEnvironment
+
+    from portal.core.actor import Actor
+
+
+HEADER_REPLAYED = ("Idempotent-Replayed", "true")
 
 
 def repeat_here() -> Repeat | None:
     """The call of this request when it names itself. Raises Invalid for a key that is none."""
     asked = unwrapped(request)
-    key = asked.environ.get("HTTP_IDEMPOTENCY_KEY")
-    if key is None or (caller := actor().id) is None:
+    return repeat_in(asked.environ, actor(), asked.get_data())
+
+
+def repeat_in(environ: WSGIEnvironment, who: Actor, body: bytes) -> Repeat | None:
+    """The call of this WSGI request when it names itself. Raises Invalid."""
+    key = environ.get("HTTP_IDEMPOTENCY_KEY")
+    if key is None or who.id is None:
         return None
-    return repeat_of(caller, key, asked.method.encode(), asked.path.encode(), asked.get_data())
+    return repeat_of(who.id, key, environ["REQUEST_METHOD"].encode(), environ["PATH_INFO"].encode(), body)
 
 
 def replayed(replay: Replay) -> Response:
     """The answer of the first time."""
     response = bytes_response(replay.body, replay.status)
-    response.headers["Idempotent-Replayed"] = "true"
+    response.headers.add(*HEADER_REPLAYED)
     return response
+
+
+def answer_of(made: bytes | Replay) -> Response:
+    """A fresh answer, or that of the first time."""
+    return replayed(made) if isinstance(made, Replay) else bytes_response(made)
 
 
 def answer_once(make: Callable[[], dict[str, Any]], status: int = 200) -> Response:

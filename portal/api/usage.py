@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import msgspec
 import orjson
 from flask import Blueprint, Response
 
-from portal.api.bodies import check_text, read_body
+from portal.api.bodies import check_text, decode, json_body, read_body
 from portal.api.keys import CostShape, Units
-from portal.api.repeating import answer_once, repeat_here, replayed
+from portal.api.repeating import answer_of, answer_once, repeat_here
 from portal.api.shapes import settled_shape, taken_shape, user_shape, verdict_shape
 from portal.core.access import Capability
 from portal.core.errors import Invalid
@@ -25,7 +25,10 @@ from portal.usage.refunds import refund
 from portal.usage.spending import Cost
 from portal.web.gates import requires
 from portal.web.identity import actor
-from portal.web.problems import bytes_response
+
+if TYPE_CHECKING:
+    from portal.core.actor import Actor
+    from portal.repeats.service import Repeat
 
 blueprint = Blueprint("usage", __name__, url_prefix="/usage")
 
@@ -93,11 +96,9 @@ def _user_id(text: str) -> UUID:
     return made
 
 
-@blueprint.post("/consume")
-@requires(Capability.USAGE_CONSUME)
-def consume_units() -> Response:
-    """Spend for a user by id or username; always 200 when the question could be answered."""
-    body = read_body(ConsumeShape)
+def answer_consume(who: Actor, told: bytes, repeat: Repeat | None) -> bytes | Replay:
+    """The answer to one spending without a key."""
+    body = decode(ConsumeShape, told)
     if (body.user_id is None) == (body.username is None):
         raise Invalid({"/user_id": gettext("Give either user_id or username.")})
     wanted = Wanted(
@@ -107,8 +108,15 @@ def consume_units() -> Response:
         credits=body.cost.credits,
         model=_model(body.model),
     )
-    made = consume(actor(), wanted, repeat=repeat_here(), face=_face)
-    return replayed(made) if isinstance(made, Replay) else bytes_response(_face(made))
+    made = consume(who, wanted, repeat=repeat, face=_face)
+    return made if isinstance(made, Replay) else _face(made)
+
+
+@blueprint.post("/consume")
+@requires(Capability.USAGE_CONSUME)
+def consume_units() -> Response:
+    """Spend for a user by id or username; always 200 when the question could be answered."""
+    return answer_of(answer_consume(actor(), json_body(), repeat_here()))
 
 
 @blueprint.post("/refund")
@@ -144,7 +152,7 @@ def open_lease() -> Response:
     else:
         user_id = _user_id(body.user_id or "")
         made = lease_for_user(actor(), user_id, cost, body.ttl_s, model=model, repeat=repeat, face=_lease_face)
-    return replayed(made) if isinstance(made, Replay) else bytes_response(_lease_face(made))
+    return answer_of(made if isinstance(made, Replay) else _lease_face(made))
 
 
 @blueprint.post("/leases/<uuid:lease_id>/settle")

@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from portal.accounts.models import Account, Kind, State
 from portal.core import clock
 from portal.core.access import Capability, needs
-from portal.core.database import db, transaction
+from portal.core.database import db
 from portal.insight.models import Figure
 from portal.keys.models import ApiKey
 from portal.usage.models import UsageDay, UsageDetail
@@ -103,8 +103,7 @@ def count_usage(*, patiently: bool = False) -> bool:
         "top_keys": [[str(key_id), used, credits] for used, key_id, credits in keys],
         "took_s": round(clock.monotonic() - began, 3),
     }
-    with transaction():
-        _keep(counted, now)
+    _keep(counted, now)
     return True
 
 

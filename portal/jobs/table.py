@@ -14,6 +14,8 @@ from portal.insight.usage import count_usage
 from portal.keys.expiry import tell_expiring_keys
 from portal.mail.outbox import mail_is_due, send_waiting
 from portal.messages.flush import flush, waiting_bytes
+from portal.repeats.service import forget_kept
+from portal.usage.leases import end_leases
 from portal.usage.months import turn_months
 from portal.usage.plan_changes import begin_due_plans
 from portal.usage.refusal_reading import forget_refusals
@@ -55,6 +57,22 @@ def something_waits() -> bool:
     return waiting_bytes() > 0
 
 
+def _end_leases() -> str:
+    with transaction():
+        ended, lost = end_leases()
+    return f"ended {ended}, lost {lost}"
+
+
+def _forget_kept_answers() -> str:
+    forgotten = 0
+    while True:
+        with transaction():  # a batch at a time: nobody waits long for the writer
+            batch = forget_kept()
+        forgotten += batch
+        if not batch:
+            return f"forgot {forgotten}"
+
+
 def _check_health() -> str:
     parts = check_parts()
     return ", ".join(f"{part.name} {part.state}" for part in parts) if is_ready(parts) else "down"
@@ -67,7 +85,9 @@ def _count_figures() -> str:
 
 
 def _count_usage() -> str:
-    return "counted" if count_usage(patiently=True) else "not yet: counting takes long here"
+    with transaction():
+        counted = count_usage(patiently=True)
+    return "counted" if counted else "not yet: counting takes long here"
 
 
 def _warn_users() -> str:
@@ -123,6 +143,13 @@ JOBS: dict[str, Job] = {
             _warn_users,
             30,
             has_work=warnings_wait,
+        ),
+        Job("end_leases", words("Closes leases whose time and grace are over."), _end_leases, 30),
+        Job(
+            "forget_kept_answers",
+            words("Forgets answers kept for repeated calls, after a day."),
+            _forget_kept_answers,
+            3600,
         ),
         Job("forget_refusals", words("Deletes refusals older than 30 days."), _forget_refusals, 3600),
         Job("begin_plans", words("Makes plans that have begun the present ones."), _begin_plans, 3600),

@@ -12,7 +12,7 @@ from portal.keys.known import digest_of, read_key
 from portal.keys.verify import Question, ask_about
 from portal.usage.leases import MOST_TRIES, Taken, check_terms, take_lease
 from portal.usage.spending import Cost, Stale
-from portal.usage.verdicts import Verdict
+from portal.usage.verdicts import Verdict, tell_of_nobody
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,7 @@ def lease_for_key(
     for _ in range(MOST_TRIES):
         key = read_key(digest)
         if key is None:
-            return Taken(Verdict("KEY_UNKNOWN", str(new_id())), None)
+            return tell_of_nobody(actor, Taken(Verdict("KEY_UNKNOWN", str(new_id())), None), repeat, face)
         try:
             return take_lease(actor, ask_about(actor, key, question, clock.now()), ttl_s, repeat, face)
         except Stale:

@@ -81,8 +81,7 @@ def revoke_key_of(actor: Actor, user_id: UUID, key_id: UUID) -> ApiKey:
     Raises NotFound, Forbidden.
     """
     key = _key_of(_managed(actor, user_id), key_id)
-    if key.revoked_at is None:
-        end_key(key, "service")
+    if end_key(key, "service"):
         record(actor, events.KEY_REVOKED, target_of(key), {"name": key.name, "prefix": key.prefix})
         mail_change(key, "revoked", actor)
     return key

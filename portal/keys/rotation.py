@@ -53,12 +53,12 @@ def replace_key(key: ApiKey, overlap_s: int, by: Actor) -> NewKey:
     made = build_key(owner.id, key.name, terms_of(key))
     db.session.add(made.key)
     now = clock.now()
-    key.replaced_by = made.key.id
     if overlap_s == 0:
         end_key(key, "replaced")
     else:
         ends = now + timedelta(seconds=overlap_s)
         key.expires_at = ends if key.expires_at is None else min(ends, key.expires_at)
+    key.replaced_by = made.key.id
     facts = {
         "name": key.name,
         "prefix": key.prefix,
@@ -80,12 +80,12 @@ def rotate_key(actor: Actor, key_id: UUID, *, overlap_s: int) -> NewKey:
     return replace_key(own_key(actor, key_id), overlap_s, actor)
 
 
-@needs(Capability.OWN_KEYS, Capability.USER_READ)
+@needs(Capability.OWN_KEYS, Capability.USER_CONTACT)
 def uses_of(actor: Actor, key_id: UUID) -> list[KeyUse]:
     """Who called with a key since it was replaced: one line per client and address, the latest first. Raises NotFound
-    for another's key, unless the actor may see whole records."""
+    for another's key, unless the actor may see addresses."""
     key = db.session.get(ApiKey, key_id)
-    if key is None or (key.user_id != actor.id and not actor.may(Capability.USER_READ)):
+    if key is None or (key.user_id != actor.id and not actor.may(Capability.USER_CONTACT)):
         raise NotFound
     query = select(KeyUse).where(KeyUse.key_id == key.id).order_by(KeyUse.last_at.desc()).limit(MOST_SHOWN)
     return list(db.session.scalars(query))

@@ -23,8 +23,8 @@ from portal.keys.letters import mail_change
 from portal.keys.models import ApiKey
 from portal.keys.secrets import SHOWN, make_secret
 from portal.keys.terms import KeyTerms, checked_terms, terms_of
-from portal.usage.budget import plan_now
-from portal.usage.models import CreditBalance
+from portal.usage.budget import plan_now, today_of
+from portal.usage.models import CreditBalance, UsageDetail
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -105,9 +105,20 @@ def add_key(user: User, terms: KeyTerms, by: Actor) -> NewKey:
     return made
 
 
-def end_key(key: ApiKey, why: str) -> None:
-    """Revoke a key for good: the next verify anywhere refuses it."""
-    key.revoked_at, key.revoked_why = clock.now(), why
+def end_key(key: ApiKey, why: str) -> bool:
+    """Revoke a key for good: the next verify anywhere refuses it. Answers False where it was revoked already.
+
+    One statement of its own, so that whatever else changes the key at this moment cannot make it fail.
+    """
+    ended = db.session.scalar(
+        update(ApiKey)
+        .where(ApiKey.id == key.id, ApiKey.revoked_at.is_(None))
+        .values(revoked_at=clock.now(), revoked_why=why, version=ApiKey.version + 1)
+        .returning(ApiKey.id)
+        .execution_options(synchronize_session=False)
+    )
+    db.session.refresh(key)
+    return ended is not None
 
 
 def give_terms(key: ApiKey, terms: KeyTerms, by: Actor, version: int | None) -> ApiKey:
@@ -186,6 +197,19 @@ def own_key(actor: Actor, key_id: UUID) -> ApiKey:
 
 
 @needs(Capability.OWN_KEYS)
+def used_today(actor: Actor, key_id: UUID) -> int:
+    """Conversations that were started with a key of one's own on the present usage day. Raises NotFound."""
+    key = own_key(actor, key_id)
+    user = db.session.get(User, key.user_id)
+    query = select(func.sum(UsageDetail.used)).where(
+        UsageDetail.user_id == key.user_id,
+        UsageDetail.key_id == key.id,
+        UsageDetail.day == (today_of(user) if user else None),
+    )
+    return int(db.session.scalar(query) or 0)
+
+
+@needs(Capability.OWN_KEYS)
 def change_key(actor: Actor, key_id: UUID, terms: KeyTerms, *, version: int | None = None) -> ApiKey:
     """Give a key of one's own other terms, felt by the next verify. `version` is the one that was shown; None takes
     any.
@@ -211,8 +235,7 @@ def _plain(value: Any) -> str:
 def revoke_key(actor: Actor, key_id: UUID) -> ApiKey:
     """End a key: the next verify anywhere refuses it. Twice is as good as once. Raises NotFound."""
     key = own_key(actor, key_id)
-    if key.revoked_at is None:
-        end_key(key, "owner")
+    if end_key(key, "owner"):
         record(actor, events.KEY_REVOKED, target_of(key), {"name": key.name, "prefix": key.prefix})
         mail_change(key, "revoked", actor)
     return key
@@ -229,7 +252,7 @@ def keys_of(actor: Actor, user_id: UUID) -> list[ApiKey]:
 def revoke_all_keys(actor: Actor, user_id: UUID) -> int:
     """Revoke every key of a user for good, as deletion does. Answers how many."""
     keys = db.session.scalars(select(ApiKey).where(ApiKey.user_id == user_id, ApiKey.revoked_at.is_(None))).all()
-    for key in keys:
-        end_key(key, "deleted")
+    ended = [key for key in keys if end_key(key, "deleted")]
+    for key in ended:
         record(actor, events.KEY_REVOKED, target_of(key), {"name": key.name, "prefix": key.prefix})
-    return len(keys)
+    return len(ended)

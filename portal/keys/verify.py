@@ -120,9 +120,12 @@ def _decide(
         ask_about(actor, key, question, now) for key, question in zip(known, questions, strict=True) if key is not None
     ]
 
+    # Made once: the answer that is kept must be the one that is given.
+    nobody = {place: Answer(_unknown()) for place, key in enumerate(known) if key is None}
+
     def joined(verdicts: list[Verdict]) -> list[Answer]:
         left = iter(verdicts)
-        return [Answer(_unknown()) if key is None else Answer(next(left), key) for key in known]
+        return [nobody[place] if key is None else Answer(next(left), key) for place, key in enumerate(known)]
 
     if not asked and repeat is None:
         return joined([])

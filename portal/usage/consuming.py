@@ -11,7 +11,7 @@ from portal.core.ids import new_id
 from portal.repeats.service import Replay
 from portal.usage.budget import Budget, find_budget
 from portal.usage.spending import Cost, Spending, Stale
-from portal.usage.verdicts import Asked, Keeping, Verdict, decide, state_refusal
+from portal.usage.verdicts import Asked, Keeping, Verdict, decide, state_refusal, tell_of_nobody
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +50,7 @@ def consume(
     for _ in range(MOST_TRIES):
         budget = find_budget(user_id=wanted.user_id, name=wanted.username)
         if budget is None:
-            return Consumed(Verdict("USER_UNKNOWN", str(new_id())), None)
+            return tell_of_nobody(actor, Consumed(Verdict("USER_UNKNOWN", str(new_id())), None), repeat, face)
         price = budget.prices.get(wanted.model, 0)
         cost = Cost(wanted.conversations, price if wanted.credits is None else wanted.credits)
         asked = Asked(Spending(budget, cost, model=wanted.model), refused=state_refusal(budget.state))

@@ -15,9 +15,8 @@ from portal.core import clock
 from portal.core.access import Capability, needs
 from portal.core.database import db
 from portal.core.errors import NotFound
-from portal.core.pages import Page, page_of
 from portal.usage.budget import budget_of
-from portal.usage.models import CreditEntry, Lease, Refund, UsageDay, UsageDetail, UsageMonth
+from portal.usage.models import Lease, Refund, UsageDay, UsageDetail, UsageMonth
 from portal.usage.refunds import LONGEST
 from portal.usage.spending import NO_KEY, Standing, standing_of
 
@@ -71,13 +70,13 @@ class LostLease:
         return bool(unreported) and self.given_back_at is None and self.created_at >= clock.now() - LONGEST
 
 
-@needs(Capability.OWN_USAGE, Capability.USER_FIND, Capability.CREDIT_READ)
+@needs(Capability.OWN_USAGE, Capability.USER_FIND)
 def usage_owner(actor: Actor, user_id: UUID) -> User:
     """The user whose usage this is: the actor, or anyone for the desk and the console. Raises NotFound."""
     user = db.session.get(User, user_id)
     if user is None or user.state == State.DELETED:
         raise NotFound
-    if actor.id != user_id and not (actor.may(Capability.USER_FIND) or actor.may(Capability.CREDIT_READ)):
+    if actor.id != user_id and not actor.may(Capability.USER_FIND):
         raise NotFound
     return user
 
@@ -154,21 +153,6 @@ def _shares(actor: Actor, user_id: UUID, days: int, column: Any) -> list[Any]:
         .limit(MOST_SHARES)
     )
     return list(db.session.execute(query))
-
-
-@needs(Capability.OWN_USAGE, Capability.CREDIT_READ, Capability.USER_READ)
-def ledger(actor: Actor, user_id: UUID, *, most: int = 20) -> list[CreditEntry]:
-    """The latest ledger entries of a user."""
-    return ledger_page(actor, user_id, size=most).items
-
-
-@needs(Capability.OWN_USAGE, Capability.CREDIT_READ, Capability.USER_READ)
-def ledger_page(actor: Actor, user_id: UUID, cursor: str | None = None, *, size: int = 50) -> Page[CreditEntry]:
-    """One page of a user's ledger, newest first. Raises NotFound, Malformed."""
-    usage_owner(actor, user_id)
-    query = select(CreditEntry).where(CreditEntry.user_id == user_id)
-    order = [CreditEntry.created_at.desc(), CreditEntry.id.desc()]
-    return page_of(query, order, cursor, purpose="ledger", size=size)
 
 
 @needs(Capability.OWN_USAGE, Capability.USER_FIND)

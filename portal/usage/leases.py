@@ -28,7 +28,7 @@ from portal.usage.models import Lease
 from portal.usage.rates import release_call, reserve_call
 from portal.usage.refunds import give_back_in
 from portal.usage.spending import NO_KEY, Cost, Spending, Stale, spend_in
-from portal.usage.verdicts import Asked, Verdict, judge_in, state_refusal
+from portal.usage.verdicts import Asked, Verdict, judge_in, state_refusal, tell_of_nobody
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,7 +96,7 @@ def lease_for_user(
     for _ in range(MOST_TRIES):
         budget = find_budget(user_id=user_id)
         if budget is None:
-            return Taken(Verdict("USER_UNKNOWN", str(new_id())), None)
+            return tell_of_nobody(actor, Taken(Verdict("USER_UNKNOWN", str(new_id())), None), repeat, face)
         asked = Asked(Spending(budget, cost, model=model), refused=state_refusal(budget.state))
         try:
             return take_lease(actor, asked, ttl_s, repeat, face)

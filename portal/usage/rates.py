@@ -32,7 +32,8 @@ def reserve_call(user_id: UUID, per_minute: int, now: datetime) -> float | None:
             count = _counts[user_id] = [minute, 0, 0]
         if minute > count[0]:
             count[:] = [minute, 0, count[1] if minute == count[0] + 1 else 0]
-        share = 1 - (at / MINUTE - count[0]) if minute == count[0] else 1.0
+        count[0] = minute  # where the clock was put back, the counts come along: nobody waits for that hour again
+        share = 1 - (at / MINUTE - minute)
         if count[1] + count[2] * share + 1 > per_minute:
             return _wait(count, per_minute, at)
         count[1] += 1

@@ -62,7 +62,8 @@ def refund(actor: Actor, decision_id: str) -> Refunded:
 @needs(Capability.USAGE_CONSUME, Capability.CREDIT_WRITE)
 def refund_lease(actor: Actor, lease_id: UUID) -> Refunded:
     """Give back what a lost lease never reported. Raises NotFound, Conflict."""
-    lease = db.session.get(Lease, lease_id)
+    writing_connection()
+    lease = db.session.get(Lease, lease_id, populate_existing=True, with_for_update=True)
     if lease is None:
         raise NotFound(gettext("There is no such decision."))
     lost = lease.state == "lost" or (lease.state == "open" and lease.ends_at <= clock.now())
@@ -70,6 +71,8 @@ def refund_lease(actor: Actor, lease_id: UUID) -> Refunded:
         raise Conflict(gettext("Only what a lost lease never reported can be refunded."))
     if lease.created_at < clock.now() - LONGEST:
         raise Conflict(gettext("A decision can be refunded for 30 days."))
+    lease.state = "lost"  # also where the clock is put back: no report may return the same units again
+    db.session.flush()
     own_used = min(lease.used_credits, lease.plan_credits)
     unreported = Decision(
         id=lease.id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from portal.core.actor import Actor
     from portal.repeats.service import Repeat
     from portal.usage.spending import Outcome, Standing
+
+T = TypeVar("T")
 
 
 class Asked(msgspec.Struct, frozen=True, gc=False):
@@ -89,6 +91,14 @@ def decide(actor: Actor, asked: Sequence[Asked], keeping: Keeping | None = None)
     return made
 
 
+def tell_of_nobody(actor: Actor, answer: T, repeat: Repeat | None, face: Callable[[T], bytes]) -> T | Replay:
+    """The answer where nobody is known by what was asked: kept and repeated like any other. Raises Mismatch."""
+    if repeat is None:
+        return answer
+    made = decide(actor, [], Keeping(repeat, lambda _: face(answer)))
+    return made if isinstance(made, Replay) else answer
+
+
 def _decided(
     actor: Actor, rated: Sequence[tuple[Asked, float | None]], now: datetime, keeping: Keeping | None
 ) -> list[Verdict] | Replay:
@@ -152,7 +162,9 @@ def judge_in(raw: Any, actor: Actor, one: Asked, wait: float | None, now: dateti
     if wait is not None:
         standing = look_in(raw, one.spending, now).standing
         per_minute = one.spending.budget.rate_per_minute
-        clears = (now + timedelta(seconds=wait)).astimezone(standing.resets_at.tzinfo).isoformat(timespec="seconds")
+        # The next whole second, so that a call at the told time passes.
+        told = (now + timedelta(seconds=wait + 1)).replace(microsecond=0)
+        clears = told.astimezone(standing.resets_at.tzinfo).isoformat()
         facts = {**standing_facts("RATE_LIMITED", standing), "rate_per_minute": per_minute, "clears_at": clears}
         return _refused(raw, actor, one, "RATE_LIMITED", facts, now, standing, retry_after=math.ceil(wait))
     if not one.spends:

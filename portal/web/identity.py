@@ -23,6 +23,8 @@ from portal.web.envelope import REQUEST_ID
 from portal.web.requests import unwrapped
 
 if TYPE_CHECKING:
+    from wsgiref.types import WSGIEnvironment
+
     from portal.signin.models import SignInSession
 
 COOKIE_KEY = "sid"
@@ -180,11 +182,18 @@ def leave_session() -> str | None:
 
 def client_actor() -> Actor:
     """The service client of this request's bearer token. Raises Unauthenticated."""
-    environ = unwrapped(request).environ
+    made = client_in(unwrapped(request).environ)
+    if made is None:
+        raise Unauthenticated
+    return made
+
+
+def client_in(environ: WSGIEnvironment) -> Actor | None:
+    """The service client of the bearer token in a WSGI request, if there is one."""
     kind, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
     client = client_of_token(token.strip()) if kind.lower() == "bearer" else None
     if client is None:
-        raise Unauthenticated
+        return None
     return Actor(
         kind=ActorKind.CLIENT,
         name=client.name,

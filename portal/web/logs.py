@@ -9,7 +9,6 @@ import sys
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TextIO
 
-import orjson
 import structlog
 
 from portal.core import clock
@@ -34,10 +33,6 @@ def keep_to_one_line(_logger: object, _method: str, entry: MutableMapping[str, A
         if isinstance(value, str):
             entry[name] = _UNRULY.sub(lambda found: found[0].encode("unicode_escape").decode(), value)
     return entry
-
-
-def _dump_json(entry: Any, default: Callable[[Any], Any] | None = None, **_rest: Any) -> str:
-    return orjson.dumps(entry, default=default).decode()
 
 
 def _console_renderer(*, colors: bool) -> structlog.typing.Processor:
@@ -96,7 +91,7 @@ def set_up_logs(settings: Settings) -> None:
     _hand = _hand_of(settings, sys.stderr)
     level = getattr(logging, settings.log_level.upper())
     renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer(serializer=_dump_json)
+        structlog.processors.JSONRenderer()
         if settings.log_format == "json"
         else _console_renderer(colors=sys.stderr.isatty())
     )

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from portal.core.settings import Settings
 
 MOST_GREETED = 100
+# Under this name the express lane hands on what went wrong.
+ERROR = "doorward.error"
 # The whole of one, in any parameter: a shown prefix of ten characters may be searched for.
 SECRET_IN_QUERY = re.compile(rb"(^|[=&])dwc?_[A-Za-z0-9_-]{20}")
 
@@ -33,32 +35,41 @@ def unwrapped(proxy: Any) -> Any:
     return proxy._get_current_object()
 
 
+class Welcome:
+    """The hosts that are ours; the few spellings of a good one are remembered."""
+
+    def __init__(self, hosts: list[str]) -> None:
+        self.hosts = hosts
+        self.greeted: set[str] = set()
+
+    def __contains__(self, host: object) -> bool:
+        """Whether this is the Host header of one of ours."""
+        if host in self.greeted:
+            return True
+        if not isinstance(host, str) or not host_is_known(host, self.hosts):
+            return False
+        if len(self.greeted) < MOST_GREETED:
+            self.greeted.add(host)
+        return True
+
+
 def register_requests(app: Flask) -> None:
     """Hook the above into the application."""
     now: Settings = app.extensions["settings"]
-    hosts = now.hosts
     led_to_https = now.secure_cookies and now.trusted_proxies > 0
-    greeted: set[str] = set()
-
-    def is_welcome(host: str) -> bool:
-        """Whether this host is ours; the few spellings of a good one are remembered."""
-        if host in greeted:
-            return True
-        if not host_is_known(host, hosts):
-            return False
-        if len(greeted) < MOST_GREETED:
-            greeted.add(host)
-        return True
+    welcome = Welcome(now.hosts)
 
     @app.before_request
     def begin() -> BaseResponse | None:
         asked = unwrapped(request)
         environ = asked.environ
         g.request_id = environ.get(REQUEST_ID)
+        if (error := environ.get(ERROR)) is not None:
+            raise error
         path = asked.path
         if path.startswith("/health"):
             return None
-        if not is_welcome(asked.host):
+        if asked.host not in welcome:
             raise Malformed(gettext("This site is not known by that host name."))
         if environ.get("QUERY_STRING") and path.startswith("/api/") and SECRET_IN_QUERY.search(asked.query_string):
             raise Malformed(gettext("A key or token in an address ends up in logs: send it in a header, and renew it."))

@@ -1,18 +1,28 @@
-"""POST /api/v1/keys/verify."""
+"""/api/v1/keys: verify, verify-many, self, leaked."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from sqlalchemy import select
+from werkzeug.test import TestResponse
 
+from portal.audit.models import AuditEntry
 from portal.core import clock
+from portal.core.database import db, transaction
+from portal.keys.leaked import MOST_A_MINUTE
+from portal.keys.models import ApiKey
+from portal.mail.models import OutboxMail
+from portal.usage.models import Refusal
+from portal.usage.rates import forget_rates
 from tests.conftest import Machine
 from tests.people import make_account
 
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
 DECEMBER = "2031-12-10T12:00:00+00:00"
 
 
@@ -123,3 +133,159 @@ def test_a_key_in_the_query_string_counts_for_nothing(
     assert gate.post(f"/keys/verify?key={key}", {"key": key}).status_code == 400
     assert gate.get(f"/keys/self?key={key}").status_code == 400
     assert gate.post("/keys/verify", {"key": key}).get_json()["daily"]["used"] == 1
+
+
+# ---- verify-many --------------------------------------------------------------------------------------------------
+
+
+def test_many_questions_are_answered_in_their_order(
+    machine: Callable[..., Machine], key_of: Callable[..., str]
+) -> None:
+    gate, key = machine("keys:verify"), key_of(make_account("alice", daily_limit_override=2))
+    items: list[dict[str, Any]] = [
+        {"key": key},
+        {"key": "dw_none"},
+        {"key": key, "cost": {"conversations": 2}},
+        {"key": key},
+    ]
+    answer = gate.post("/keys/verify-many", {"items": items})
+    body = answer.get_json()
+    assert (answer.status_code, answer.headers["Cache-Control"], set(body)) == (200, "no-store", {"items"})
+    assert [said["code"] for said in body["items"]] == ["VALID", "KEY_UNKNOWN", "DAILY_LIMIT_REACHED", "VALID"]
+    assert len({said["decision_id"] for said in body["items"]}) == 4
+    single = gate.post("/keys/verify", {"key": key, "cost": {"conversations": 0}}).get_json()
+    assert {**body["items"][3], "decision_id": ""} == {**single, "decision_id": ""}
+
+
+def test_one_to_a_hundred_questions_fit_into_a_call(
+    machine: Callable[..., Machine], key_of: Callable[..., str]
+) -> None:
+    gate, key = machine("keys:verify"), key_of(make_account("alice", daily_limit_override=100))
+    answer = gate.post("/keys/verify-many", {"items": [{"key": key}] * 100})
+    assert [said["daily"]["used"] for said in answer.get_json()["items"]] == list(range(1, 101))
+    for count in (0, 101):
+        wrong = gate.post("/keys/verify-many", {"items": [{"key": key}] * count})
+        assert (wrong.status_code, wrong.get_json()["errors"][0]["pointer"]) == (422, "/items")
+
+
+def test_one_wrong_question_of_many_stops_all(machine: Callable[..., Machine], key_of: Callable[..., str]) -> None:
+    gate, key = machine("keys:verify"), key_of(make_account("alice"))
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"key": "x" * 401}, "/items/1/key"),
+        ({"key": key, "scopes": ["a"] * 51}, "/items/1/scopes"),
+        ({"key": key, "ip": "1" * 101}, "/items/1/ip"),
+        ({"key": key, "model": "m" * 81}, "/items/1/model"),
+        ({"key": key, "cost": {"credits": -1}}, "/items/1/cost/credits"),
+    ]
+    for second, pointer in wrong:
+        answer = gate.post("/keys/verify-many", {"items": [{"key": key}, second]})
+        assert (answer.status_code, answer.get_json()["errors"][0]["pointer"]) == (422, pointer)
+    assert gate.post("/keys/verify", {"key": key}).get_json()["daily"]["used"] == 1
+
+
+# ---- self and leaked ----------------------------------------------------------------------------------------------
+
+
+def own(gate: Machine, **headers: str) -> TestResponse:
+    """Ask as a key, or whoever these headers name."""
+    return gate.client.get(
+        "/api/v1/keys/self", headers={name.replace("_", "-"): value for name, value in headers.items()}
+    )
+
+
+def test_a_key_may_ask_about_itself_and_spends_nothing(
+    december: None, machine: Callable[..., Machine], key_of: Callable[..., str]
+) -> None:
+    alice = make_account("alice", daily_limit_override=5)
+    gate, key = machine(), key_of(alice)
+    bodies = [own(gate, **headers) for headers in ({"Authorization": f"Bearer {key}"}, {"X_API_Key": key})]
+    assert [answer.status_code for answer in bodies] == [200, 200]
+    first = bodies[0].get_json()
+    assert first == bodies[1].get_json() | {"key_id": first["key_id"]}
+    assert first == {
+        "valid": True, "code": "VALID", "key_id": first["key_id"], "scopes": [], "expires_at": None,
+        "user": {"id": str(alice.id), "username": "alice", "plan": "free"},
+        "daily": {
+            "limit": 5, "used": 0, "remaining": 5, "resets_at": "2031-12-11T00:00:00+00:00", "time_zone": "UTC",
+        },
+        "credits": {"remaining": 0},
+    }  # fmt: skip
+    assert bodies[0].headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("columns", "code"),
+    [
+        ({"revoked_at": NOW}, "KEY_REVOKED"),
+        ({"expires_at": NOW}, "KEY_EXPIRED"),
+        ({"networks": ["203.0.113.0/24"]}, "IP_NOT_ALLOWED"),
+        ({"networks": ["127.0.0.0/8"]}, "VALID"),
+        ({"networks": ["nonsense"]}, "IP_NOT_ALLOWED"),
+    ],
+    ids=str,
+)
+def test_a_key_hears_why_it_is_not_good(
+    machine: Callable[..., Machine], key_of: Callable[..., str], columns: dict[str, Any], code: str
+) -> None:
+    gate, key = machine(), key_of(make_account("alice"))
+    with transaction():
+        row = db.session.scalars(select(ApiKey)).one()
+        for name, value in columns.items():
+            setattr(row, name, value)
+    body = own(gate, X_API_Key=key).get_json()
+    assert (body["valid"], body["code"], "decision_id" in body) == (code == "VALID", code, False)
+    assert db.session.scalars(select(Refusal)).all() == []
+
+
+def test_only_a_whole_key_may_ask_about_itself(machine: Callable[..., Machine], key_of: Callable[..., str]) -> None:
+    gate, key = machine(), key_of(make_account("alice"))
+    wrong = [
+        {}, {"X_API_Key": ""}, {"X_API_Key": key[:-1]}, {"X_API_Key": key + "x"}, {"Authorization": f"Basic {key}"},
+        {"Authorization": f"Bearer {gate.token}"}, {"Authorization": "Bearer"}, {"X_API_Key": "x" * 5000},
+        {"Cookie": f"key={key}"},
+    ]  # fmt: skip
+    for headers in wrong:
+        answer = own(gate, **headers)
+        assert (answer.status_code, answer.get_json()["code"]) == (401, "UNAUTHENTICATED"), headers
+
+
+def test_a_key_opens_nothing_else(machine: Callable[..., Machine], key_of: Callable[..., str]) -> None:
+    gate, key = machine(), key_of(make_account("alice"))
+    for headers in ({"Authorization": f"Bearer {key}"}, {"X-API-Key": key}):
+        for path in (
+            "keys/verify",
+            "keys/verify-many",
+            "usage/consume",
+            "usage/refund",
+            "usage/leases",
+            "message-logs",
+        ):
+            answer = gate.client.post(f"/api/v1/{path}", headers=headers, json={"key": key})
+            assert answer.status_code == 401, path
+
+
+def test_whoever_hands_in_a_found_key_hears_the_same_whatever_it_was(
+    machine: Callable[..., Machine], key_of: Callable[..., str]
+) -> None:
+    forget_rates()
+    gate, key = machine(), key_of(make_account("alice"))
+    for found in (key, key, "dw_none", "", f" {key} ", "x" * 400):
+        answer = gate.client.post("/api/v1/keys/leaked", json={"key": found})
+        assert (answer.status_code, answer.get_json()) == (202, {"status": "received"})
+    assert gate.post("/keys/verify", {"key": key}).get_json()["code"] == "KEY_REVOKED"
+    assert len(db.session.scalars(select(AuditEntry).where(AuditEntry.event == "key.leaked")).all()) == 1
+    assert [mail.template for mail in db.session.scalars(select(OutboxMail))] == ["key_leaked"]
+    for body in ({"key": "x" * 401}, {"key": "a\0"}, {"key": 5}, {}):
+        assert gate.client.post("/api/v1/keys/leaked", json=body).status_code == 422
+    forget_rates()
+
+
+def test_handing_in_keys_is_throttled(machine: Callable[..., Machine], key_of: Callable[..., str]) -> None:
+    forget_rates()
+    gate, key = machine(), key_of(make_account("alice"))
+    answers = [gate.client.post("/api/v1/keys/leaked", json={"key": "dw_none"}) for _ in range(MOST_A_MINUTE + 1)]
+    assert [answer.status_code for answer in answers] == [202] * MOST_A_MINUTE + [429]
+    assert int(answers[-1].headers["Retry-After"]) > 0
+    assert gate.client.post("/api/v1/keys/leaked", json={"key": key}).status_code == 429
+    assert gate.post("/keys/verify", {"key": key}).get_json()["code"] == "VALID"
+    forget_rates()

@@ -25,12 +25,26 @@ ACCOUNT = [
     "/account/conversations",
     "/account/conversations?q=nothing-says-this",
     "a:/account/conversations",
+    "/account/usage",
+    "/account/usage?days=90",
+    "/account/usage/ledger",
+    "/account/usage/refusals",
+    "/account/usage/refusals?q=no-decision",
     "/account/profile",
     "/account/sessions",
 ]
-STAFF = ["/staff", "/staff?q=a", "/staff?q=nobody-is-called-this", "a:/staff?q=a", "/account/profile"]
+STAFF = [
+    "/staff",
+    "/staff?q=a",
+    "/staff?q=nobody-is-called-this",
+    "a:/staff?q=a",
+    "a:/staff?q=a:/usage",
+    "a:/staff?q=a:/refusals",
+    "/account/profile",
+]
 ADMIN = [
     "/admin",
+    "/admin/usage",
     "/admin/users",
     "/admin/users?q=an&sort=username",
     "/admin/users?state=suspended",
@@ -38,6 +52,7 @@ ADMIN = [
     "/admin/users/new",
     "a:/admin/users",
     "a:/admin/users:/edit",
+    "a:/admin/users:/ledger",
     "/admin/deleted",
     "/admin/staff",
     "/admin/staff/new",

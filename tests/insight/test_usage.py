@@ -31,7 +31,8 @@ def noon(app: Doorward) -> None:
 
 def overview() -> UsageOverview:
     """Freshly counted."""
-    assert count_usage()
+    with transaction():
+        assert count_usage()
     seen = usage_overview(operator_actor())
     assert seen is not None
     return seen
@@ -99,8 +100,8 @@ def test_the_top_is_cut_and_knows_no_deleted(use: Callable[..., None]) -> None:
 
 
 def test_counting_takes_one_twentieth_of_the_time_at_most(app: Doorward) -> None:
-    assert count_usage(patiently=True)
     with transaction():
+        assert count_usage(patiently=True)
         figure = db.session.get_one(Figure, "usage")
         figure.value = {**figure.value, "took_s": 9}
     clock.shift(clock.offset() + timedelta(seconds=170))
@@ -113,7 +114,7 @@ def test_counting_takes_one_twentieth_of_the_time_at_most(app: Doorward) -> None
 
 def test_many_who_count_for_the_first_time_agree(app: Doorward) -> None:
     def count(_: int) -> bool:
-        with app.app_context():
+        with app.app_context(), transaction():
             return count_usage()
 
     assert race(4, count) == [True] * 4

@@ -122,6 +122,21 @@ def test_revoking_twice_is_as_good_as_once() -> None:
     assert len(events) == 1
 
 
+def test_a_change_at_the_same_moment_does_not_keep_a_key_alive(app: Doorward) -> None:
+    key, _ = make()
+    assert own_key(actor_named("alice"), key.id).version == 1
+
+    def work(_number: int) -> None:
+        with app.app_context(), transaction():
+            change_key(actor_named("alice"), key.id, KeyTerms("changed"))
+
+    race(1, work)
+    assert key.version == 1, "read before the change"
+    with transaction():
+        revoke_key(actor_named("alice"), key.id)
+    assert (key.state, key.name, key.version) == ("revoked", "changed", 3)
+
+
 def test_living_keys_come_first_and_the_desk_sees_the_same() -> None:
     old, _ = make("old")
     make("new")

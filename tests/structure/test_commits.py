@@ -24,6 +24,8 @@ FRAMES = {
     "portal.messages.flush": "one chunk and its position",
     "portal.mail.outbox": "one mail of the sender's round",
     "portal.usage.reset": "one batch of days",
+    "portal.usage.refusal_reading": "one batch of old refusals",
+    "portal.usage.warnings": "the marks of one day and their mail",
     "portal.usage.months": "one batch of balances",
     "portal.usage.plan_changes": "one plan that has begun",
     "portal.keys.expiry": "one batch of notices",

@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException
 
 from portal.accounts.links import PATHS
 from portal.core.places import templates_dir
-from portal.web.requests import shown_path
+from portal.web.envelope import shown_path
 from tests.structure.source import Module, portal_modules, string_of
 
 if TYPE_CHECKING:

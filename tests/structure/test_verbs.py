@@ -26,7 +26,14 @@ NOT_VERBS = {
     "portal.accounts.lifecycle.check_managed": "a rule that verbs apply to the account they act on",
     "portal.accounts.lifecycle.checked_level": "a rule that verbs apply to what was typed",
     "portal.accounts.lifecycle.checked_permissions": "a rule that verbs apply to what was typed",
-    "portal.usage.spending.spend": "the hot statement behind verify, which checked who asks",
+    "portal.keys.verify.ask_about": "the checks of a key that verify and leases share",
+    "portal.usage.spending.spend_in": "the hot statements behind verify, consume and leases, which checked who asks",
+    "portal.usage.verdicts.decide": "how verify and consume decide, which checked who asks",
+    "portal.usage.verdicts.judge_in": "one question of theirs",
+    "portal.usage.verdicts.tell_of_nobody": "their answer where there is nobody to decide about",
+    "portal.usage.refusals.refuse_in": "how they write a refusal down",
+    "portal.usage.leases.take_lease": "the lease behind both verbs, which checked who asks",
+    "portal.usage.ledger.by": "the actor as an entry of the ledger names it",
 }
 # Verbs that write rows and no audit entry, and why that is right.
 UNRECORDED = {

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
 from portal.accounts.models import Account
 from portal.audit.models import AuditEntry
@@ -183,14 +183,14 @@ def test_a_planted_drift_is_found_and_named(alice: Account, monkeypatch: pytest.
     assert (clean.checked, clean.count, clean.credits, clean.users) == (6, 0, 0, [])
     with transaction():
         for account, amount in ((people[1], 3), (people[4], -4)):
-            db.session.execute(
-                CreditBalance.__table__.update()
-                .where(CreditBalance.user_id == account.id)
-                .values(own_credits=CreditBalance.own_credits + amount)
-            )
+            planted = update(CreditBalance).where(CreditBalance.user_id == account.id)
+            db.session.execute(planted.values(own_credits=CreditBalance.own_credits + amount))
     drift = find_drift()
     assert (drift.checked, drift.count, drift.credits) == (6, 2, 7)
     assert set(drift.users) == {(people[1].id, 13, 10), (people[4].id, 6, 10)}
+    monkeypatch.setattr(credits, "MOST_NAMED", 1)
+    shorter = find_drift()
+    assert (shorter.count, len(shorter.users)) == (2, 1)
 
 
 def test_balances_beyond_32_bits_are_kept(alice: Account) -> None:

@@ -21,7 +21,7 @@ def test_the_books_are_right_after_every_step(machine: Callable[..., Machine]) -
             stateful_step_count=STEPS,
             deadline=None,
             database=None,
-            phases=[Phase.generate, Phase.shrink],
+            phases=[Phase.generate],  # shrinking takes minutes: add Phase.shrink by hand
             suppress_health_check=list(HealthCheck),
             print_blob=True,
         ),

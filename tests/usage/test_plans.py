@@ -187,3 +187,16 @@ def test_a_plan_that_is_not_there_is_not_found(app: Doorward) -> None:
     for look in (plan_record, delete_plan):
         with pytest.raises(NotFound):
             look(operator_actor(), new_id())
+
+
+def test_an_edit_of_nothing_leaves_no_entry(app: Doorward) -> None:
+    plan = default_plan()
+    with transaction():
+        edit_plan(operator_actor(), plan.id, terms_of(plan), version=plan.version)
+    assert db.session.scalars(select(AuditEntry)).all() == []
+
+
+@pytest.mark.parametrize("setting", [{"default_plan": "unheard-of"}])
+def test_a_default_plan_that_is_not_there_is_told(app: Doorward, setting: dict[str, Any]) -> None:
+    with pytest.raises(NotFound, match="default plan"):
+        default_plan()

@@ -36,6 +36,7 @@ from portal.keys.service import (
     own_key,
     own_keys_page,
     revoke_key,
+    used_today,
 )
 from portal.keys.terms import MOST_LIMIT, MOST_NAME, KeyTerms, end_of_day
 from portal.web.faces import exact
@@ -210,6 +211,7 @@ def show(key_id: UUID) -> ResponseReturnValue:
         key=own_key(who, key_id),
         form=form,
         uses=uses_of(who, key_id),
+        used=used_today(who, key_id),
         successor=own_key(who, key.replaced_by) if key.replaced_by else None,
         predecessor=predecessor(who, key_id),
     )

@@ -8,9 +8,10 @@ from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
 from wtforms import HiddenField, StringField, TextAreaField
-from wtforms.validators import InputRequired, Length, NumberRange, Optional
+from wtforms.validators import InputRequired, Length, NumberRange, Optional, ValidationError
 
 from portal.core.access import Capability
+from portal.core.errors import Invalid
 from portal.core.text import gettext
 from portal.core.text import lazy_gettext as words
 from portal.usage.models import Plan
@@ -37,6 +38,13 @@ class PlanForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
     key_count = WholeNumberField(words("Keys"), [NEEDED, BOUNDS], default=5)
     retention_days = WholeNumberField(words("Days for which logs are kept"), [NEEDED, BOUNDS], default=365)
     prices = TextAreaField(words("Prices"), [Length(max=MOST_TEXT)])
+
+    def validate_prices(self, field: TextAreaField) -> None:
+        """Tell a wrong line together with whatever else is wrong."""
+        try:
+            parse_prices((field.data or "").splitlines())
+        except Invalid as error:
+            raise ValidationError(str(error.fields["prices"])) from None
 
 
 class DeleteForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped

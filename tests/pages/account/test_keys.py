@@ -62,7 +62,8 @@ TERMS = {
 
 
 def test_a_key_is_made_with_all_its_terms_and_they_hold(person: Person, machine: Callable[..., Machine]) -> None:
-    secret = make(person("alice"), **TERMS).code("new-key")
+    alice = person("alice")
+    secret = make(alice, **TERMS).code("new-key")
     key = stored()
     assert (key.scopes, key.daily_limit) == (["chat", "embed"], 7)
     assert key.networks == ["192.0.2.0/24", "2001:db8::/32", "198.51.100.7"]
@@ -76,6 +77,7 @@ def test_a_key_is_made_with_all_its_terms_and_they_hold(person: Person, machine:
     assert code(ip="192.0.2.9", scopes=["chat"]) == "VALID"
     assert code(ip="203.0.113.1", scopes=["chat"]) == "IP_NOT_ALLOWED"
     assert code(ip="192.0.2.9", scopes=["admin"]) == "SCOPE_MISSING"
+    assert "Conversations today 1 of 7" in alice.get(key_page(alice)).text
 
 
 def test_a_day_given_counts_and_ends_at_midnight_where_one_lives(person: Person) -> None:

@@ -95,7 +95,7 @@ def test_a_refused_call_tells_its_rule_numbers_key_client_and_end(
         "11 May 2031, 00:00:00",
     ):
         assert words in told.text
-    assert rows_of(told, "The numbers")[2:5] == ["Used of the day 2 2", "Daily limit 2 2", "Left of the day 0 0"]
+    assert rows_of(told, "The numbers")[1:4] == ["Used of the day 2 2", "Daily limit 2 2", "Left of the day 0 0"]
     assert "Clears" in told.text
     clock.shift(clock.offset() + timedelta(days=1))
     assert "Cleared It cleared" in page.get(told.path).text

@@ -80,8 +80,9 @@ def test_all_terms_are_kept_shown_and_changed(person: Person) -> None:
 
 def test_a_price_that_is_wrong_names_its_line_and_stays_as_typed(person: Person) -> None:
     ada = person("ada")
-    page = ada.send(ada.get(NEW), {"name": "team", "prices": "m-1 = 5\nm-2 = lots"})
+    page = ada.send(ada.get(NEW), {"name": "team", "daily_limit": "-1", "prices": "m-1 = 5\nm-2 = lots"})
     assert "Line 2" in page.code("prices-error")
+    assert page.code("daily_limit-error")
     assert page.code("prices") == "m-1 = 5\nm-2 = lots"
 
 

@@ -90,10 +90,10 @@ def test_a_boost_is_typed_in_the_admins_zone_shown_and_ended(ada: Visitor, bob: 
     page = act(ada, bob, "boost", **given)
     assert "The daily limit is raised until 1 Dec 2026, 00:00 (Europe/Berlin)." in page.text
     assert "+50 a day until 1 Dec 2026, 00:00 (Europe/Berlin)" in page.text
-    assert "Conversations a day now 150" in page.text
+    assert "Limit now 150" in page.text
     page = ada.send(page, to=f"/admin/users/{bob.id}/boost/end")
     assert "The boost is over" in page.text
-    assert "Conversations a day now 100" in page.text
+    assert "Limit now 100" in page.text
 
 
 def test_nonsense_in_a_boost_is_told_beside_its_field_and_nothing_is_changed(ada: Visitor, bob: Account) -> None:

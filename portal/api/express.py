@@ -1,0 +1,85 @@
+"""The express lane: the hot routes in their plain form, answered beside Flask's request machinery, which costs as much
+as the spending itself.
+
+It takes only what it knows in full: an exact path, POST, a JSON body of known length, no query, a known host, a client
+that may. All else goes the way of every request, through the gates and to the same functions; so does every error, to
+be told by the one place that tells errors.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from portal.api.keys import answer_verify, answer_verify_many
+from portal.api.repeating import HEADER_REPLAYED, repeat_in
+from portal.api.usage import answer_consume
+from portal.core.access import Capability
+from portal.repeats.service import Replay
+from portal.web.identity import client_in
+from portal.web.requests import ERROR, Welcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from flask import Flask
+
+    from portal.core.actor import Actor
+    from portal.core.settings import Settings
+    from portal.repeats.service import Repeat
+
+    Handler = Callable[[Actor, bytes, Repeat | None], bytes | Replay]
+
+MOST_BODY = 256 * 1024
+ROUTES: dict[str, tuple[Capability, Handler]] = {
+    "/api/v1/keys/verify": (Capability.KEY_VERIFY, answer_verify),
+    "/api/v1/keys/verify-many": (Capability.KEY_VERIFY, answer_verify_many),
+    "/api/v1/usage/consume": (Capability.USAGE_CONSUME, answer_consume),
+}
+PLAIN = [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
+
+
+class Express:
+    """A WSGI application before Flask's own."""
+
+    def __init__(self, app: Flask, inner: WSGIApplication, settings: Settings) -> None:
+        self.app, self.inner = app, inner
+        self.welcome = Welcome(settings.hosts)
+        self.most = min(MOST_BODY, settings.max_body_bytes)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a plain hot request; hand on any other."""
+        route = ROUTES.get(environ.get("PATH_INFO", ""))
+        if (
+            route is None
+            or environ["REQUEST_METHOD"] != "POST"
+            or environ.get("QUERY_STRING")
+            or environ.get("SCRIPT_NAME")
+            or environ.get("CONTENT_TYPE") != "application/json"
+            or not (length := environ.get("CONTENT_LENGTH", "")).isdigit()
+            or not 0 < int(length) <= self.most
+            or environ.get("HTTP_HOST") not in self.welcome
+        ):
+            return self.inner(environ, start_response)
+        capability, handler = route
+        body = environ["wsgi.input"].read(int(length))
+        environ["wsgi.input"] = BytesIO(body)
+        with self.app.app_context():
+            try:
+                who = client_in(environ)
+                if who is None or capability not in who.capabilities or len(body) != int(length):
+                    made = None
+                else:
+                    made = handler(who, body, repeat_in(environ, who, body))
+            except Exception as error:  # told by the frame, as every error is
+                environ[ERROR] = error
+                made = None
+        if made is None:
+            return self.inner(environ, start_response)
+        if isinstance(made, Replay):
+            status, made, headers = f"{made.status} OK", made.body, [*PLAIN, HEADER_REPLAYED]
+        else:
+            status, headers = "200 OK", PLAIN
+        start_response(status, [*headers, ("Content-Length", str(len(made)))])
+        return [made]

@@ -1,0 +1,153 @@
+"""The express lane answers as the gates and views would: the same calls both ways, side by side."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from portal.api.express import ROUTES, Express
+from portal.web.frame import Doorward
+from tests.conftest import Machine
+from tests.people import make_account
+
+VERIFY, MANY, CONSUME = ROUTES
+CHANGING = {"decision_id", "request_id", "used", "remaining"}
+
+
+class Lanes:
+    """The same call through the express lane and through Flask."""
+
+    def __init__(self, app: Doorward) -> None:
+        self.app = app
+
+    def post(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[TestResponse, TestResponse]:
+        """(express, plain); the plain one is made to look unusual by its media type's parameter."""
+        kind = headers.get("Content-Type", "application/json")
+        plain = {**headers, "Content-Type": f"{kind}; charset=utf-8"}
+        client: FlaskClient = self.app.test_client()
+        return (
+            client.post(path, data=body, headers={"Content-Type": kind, **headers}),
+            client.post(path, data=body, headers=plain),
+        )
+
+
+@pytest.fixture
+def lanes(app: Doorward) -> Lanes:
+    """Both ways into the application."""
+    return Lanes(app)
+
+
+def settled(value: Any) -> Any:
+    """The body without what differs between two calls by its nature."""
+    if isinstance(value, dict):
+        return {name: settled(one) for name, one in value.items() if name not in CHANGING}
+    return [settled(one) for one in value] if isinstance(value, list) else value
+
+
+def same(answers: tuple[TestResponse, TestResponse]) -> TestResponse:
+    """The express answer, after a look that the other is the same."""
+    express, plain = answers
+    assert express.status_code == plain.status_code
+    assert settled(express.get_json()) == settled(plain.get_json())
+    ignored = {"X-Request-Id", "Content-Length"}
+    assert {name: value for name, value in express.headers if name not in ignored} == {
+        name: value for name, value in plain.headers if name not in ignored
+    }
+    return express
+
+
+def test_good_questions_are_answered_alike(
+    lanes: Lanes, machine: Callable[..., Machine], key_of: Callable[..., str]
+) -> None:
+    alice = make_account("alice")
+    key, headers = key_of(alice), machine().headers()
+    bodies: dict[str, dict[str, Any]] = {
+        VERIFY: {"key": key},
+        MANY: {"items": [{"key": key}, {"key": "dw_nonsense"}]},
+        CONSUME: {"username": "Alice", "cost": {"conversations": 2}},
+    }
+    for path, body in bodies.items():
+        answer = same(lanes.post(path, json.dumps(body).encode(), headers))
+        assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("path", list(ROUTES))
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"",
+        b"[]",
+        b"\xff\xfe",
+        b'{"key": 5}',
+        b'{"nonsense": 1}',
+        b'{"items": []}',
+        b'{"cost": {"credits": -1}}',
+        b"1" * 300,
+    ],
+)
+def test_bad_bodies_are_refused_alike(lanes: Lanes, machine: Callable[..., Machine], path: str, body: bytes) -> None:
+    assert same(lanes.post(path, body, machine().headers())).status_code in {400, 422}
+
+
+@pytest.mark.parametrize("path", list(ROUTES))
+def test_who_may_not_is_refused_alike(lanes: Lanes, machine: Callable[..., Machine], path: str) -> None:
+    strangers = [{}, {"Authorization": "Bearer nonsense"}, {"Authorization": "Basic x"}]
+    for headers in strangers:
+        assert same(lanes.post(path, b"{}", headers)).status_code == 401
+    assert same(lanes.post(path, b"{}", machine("logs:write").headers())).status_code == 403
+
+
+@pytest.mark.parametrize("path", list(ROUTES))
+def test_an_unknown_host_is_refused_alike(lanes: Lanes, machine: Callable[..., Machine], path: str) -> None:
+    headers = {**machine().headers(), "Host": "evil.example"}
+    assert same(lanes.post(path, b"{}", headers)).status_code == 400
+
+
+def test_a_key_that_is_none_is_refused_alike(lanes: Lanes, machine: Callable[..., Machine]) -> None:
+    headers = {**machine().headers(), "Idempotency-Key": "\u00e9" * 3}
+    assert same(lanes.post(VERIFY, b'{"key": "x"}', headers)).status_code == 422
+
+
+def test_what_fails_inside_is_told_by_the_frame(
+    app: Doorward, machine: Callable[..., Machine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: object) -> bytes:
+        raise RuntimeError("planted")
+
+    monkeypatch.setitem(ROUTES, VERIFY, (ROUTES[VERIFY][0], fail))
+    answer = machine().post("/keys/verify", {"key": "x"})
+    assert answer.status_code == 500
+    assert answer.mimetype == "application/problem+json"
+    assert "planted" not in answer.text
+
+
+def test_a_body_cut_short_is_refused(app: Doorward, machine: Callable[..., Machine]) -> None:
+    answer = app.test_client().post(
+        VERIFY,
+        data=b'{"key": "x"}',
+        headers={**machine().headers(), "Content-Type": "application/json"},
+        environ_overrides={"CONTENT_LENGTH": "50"},
+    )
+    assert answer.status_code == 400
+
+
+def test_the_plain_form_goes_past_flask(
+    app: Doorward, machine: Callable[..., Machine], key_of: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, key = machine(), key_of(make_account("alice"))
+    lane = app.wsgi_app.inner  # type: ignore[attr-defined]  # the envelope's
+    assert isinstance(lane, Express)
+    monkeypatch.setattr(lane, "inner", None)
+    assert gate.client.post(VERIFY, json={"key": key}, headers=gate.headers()).status_code == 200
+
+
+def test_each_express_route_is_one_of_flask_with_the_same_gate(app: Doorward) -> None:
+    views = {rule.rule: app.view_functions[rule.endpoint] for rule in app.url_map.iter_rules()}
+    for path, (capability, _) in ROUTES.items():
+        assert views[path].__capabilities__ == (capability,)  # type: ignore[attr-defined]  # set by requires
