@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Longer than any request may wait for a lock (DB_TIMEOUT_S).
 PATIENCE_S = 6
-# Two readings so far apart that agree: nothing is in flight any more.
+# Two readings at least so far apart that agree: nothing is in flight any more.
 SETTLED_S = 0.2
 SUMS = (
     f"SELECT COALESCE(SUM(used), 0) FROM usage_days WHERE {SPENT_SINCE}",  # noqa: S608  # a constant
@@ -51,21 +51,24 @@ def read_books(store: Store) -> Books:
         return Books(*(int(row[0]) for row in found if row))
 
 
-def check_books(store: Store, before: Books, *, valid: int, in_flight: int, credits: int = 0) -> Books:
-    """The books after so many VALID answers. `in_flight`: units of requests whose answers nobody waited for;
-    `credits`: the price of a unit. Raises WrongBooks."""
-    deadline = time.monotonic() + PATIENCE_S
+def check_books(
+    store: Store, before: Books, *, valid: int, in_flight: int, credits: int = 0, slowest_s: float = 0.0
+) -> Books:
+    """The books after so many VALID answers. `in_flight`: units of requests whose answers nobody waited for, each of
+    which may take as long as the slowest did; `credits`: the price of a unit. Raises WrongBooks."""
+    # What is in flight still comes in, and would be found in the books of the next case.
+    settled_s = max(SETTLED_S, 2 * slowest_s) if in_flight else 0.0
+    deadline = time.monotonic() + settled_s + PATIENCE_S
     last = None
     while True:
         after = read_books(store)
         faults = _faults(before, after, valid=valid, in_flight=in_flight, credits=credits)
-        # What was in flight may still come in, and would be found in the books of the next case.
         if not faults and (after == last or not in_flight):
             return after
         if faults and time.monotonic() > deadline:
             raise WrongBooks("; ".join(faults))
         last = after
-        time.sleep(SETTLED_S)
+        time.sleep(max(settled_s, 0.05))
 
 
 def _faults(before: Books, after: Books, *, valid: int, in_flight: int, credits: int) -> list[str]:

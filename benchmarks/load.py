@@ -52,6 +52,7 @@ class Load:
     seconds: float
     p50_ms: float
     p99_ms: float
+    max_ms: float
     valid: int
     invalid: int
     wrong: int
@@ -63,6 +64,11 @@ class Load:
     def rate(self) -> float:
         """Requests per second."""
         return self.requests / self.seconds if self.seconds else 0.0
+
+    @property
+    def slowest_s(self) -> float:
+        """How long what was in flight at the end may still take."""
+        return self.max_ms / 1000 if self.requests else max(1.0, self.seconds)
 
 
 def require_wrk() -> None:
@@ -126,6 +132,7 @@ def _told(said: str, *, used: float) -> Load:
         seconds=lasted,
         p50_ms=int(told["p50_us"]) / 1000,
         p99_ms=int(told["p99_us"]) / 1000,
+        max_ms=int(told["max_us"]) / 1000,
         valid=int(told["valid"]),
         invalid=int(told["invalid"]),
         wrong=int(told["wrong"]),

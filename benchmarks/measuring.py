@@ -90,7 +90,14 @@ def _measure(line: Line, pace: Pace, before: Books) -> tuple[Load, Books]:
         # A look is answered VALID too, and spends nothing.
         valid = sum(run.valid for run in runs) if line.case.units else 0
         in_flight = len(runs) * pace.connections * line.case.units
-        after = check_books(line.store, before, valid=valid, in_flight=in_flight, credits=line.case.credits)
+        after = check_books(
+            line.store,
+            before,
+            valid=valid,
+            in_flight=in_flight,
+            credits=line.case.credits,
+            slowest_s=max(run.slowest_s for run in runs),
+        )
     finally:
         line.server.pause()
     return runs[-1], after

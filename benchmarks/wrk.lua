@@ -74,8 +74,8 @@ function done(summary, latency, requests)
   end
   local errors = summary.errors
   io.write(string.format(
-    "RESULT requests=%d duration_us=%d p50_us=%d p99_us=%d valid=%d invalid=%d wrong=%d broken=%d sample=%s\n",
-    summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),
+    "RESULT requests=%d duration_us=%d p50_us=%d p99_us=%d max_us=%d valid=%d invalid=%d wrong=%d broken=%d sample=%s\n",
+    summary.requests, summary.duration, latency:percentile(50), latency:percentile(99), latency.max,
     total.valid, total.invalid, total.wrong,
     errors.connect + errors.read + errors.write + errors.timeout, said))
 end

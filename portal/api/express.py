@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from portal.api.keys import answer_verify, answer_verify_many
 from portal.api.repeating import HEADER_REPLAYED, repeat_in
 from portal.api.usage import answer_consume
+from portal.core import hot, settings
 from portal.core.access import Capability
 from portal.repeats.service import Replay
 from portal.web.identity import client_in
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from portal.core.actor import Actor
+    from portal.core.hot import Connections
     from portal.core.settings import Settings
     from portal.repeats.service import Repeat
 
@@ -43,10 +45,18 @@ PLAIN = [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
 class Express:
     """A WSGI application before Flask's own."""
 
-    def __init__(self, app: Flask, inner: WSGIApplication, settings: Settings) -> None:
-        self.app, self.inner = app, inner
-        self.welcome = Welcome(settings.hosts)
-        self.most = min(MOST_BODY, settings.max_body_bytes)
+    def __init__(self, app: Flask, inner: WSGIApplication, known: Settings) -> None:
+        self.app, self.inner, self.settings = app, inner, known
+        self.welcome = Welcome(known.hosts)
+        self.most = min(MOST_BODY, known.max_body_bytes)
+        self.held: Connections | None = None
+
+    def _connections(self) -> Connections:
+        """Asked for at the first request: nothing is opened before a server has forked its workers."""
+        if self.held is None:
+            with self.app.app_context():
+                self.held = hot.connections()
+        return self.held
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a plain hot request; hand on any other."""
@@ -65,16 +75,21 @@ class Express:
         capability, handler = route
         body = environ["wsgi.input"].read(int(length))
         environ["wsgi.input"] = BytesIO(body)
-        with self.app.app_context():
-            try:
-                who = client_in(environ)
-                if who is None or capability not in who.capabilities or len(body) != int(length):
-                    made = None
-                else:
-                    made = handler(who, body, repeat_in(environ, who, body))
-            except Exception as error:  # told by the frame, as every error is
-                environ[ERROR] = error
+        held = self._connections()
+        settings.enter(self.settings)
+        entered = hot.enter_hot(held)
+        try:
+            who = client_in(environ)
+            if who is None or capability not in who.capabilities or len(body) != int(length):
                 made = None
+            else:
+                made = handler(who, body, repeat_in(environ, who, body))
+        except Exception as error:  # told by the frame, as every error is
+            environ[ERROR] = error
+            made = None
+        finally:
+            hot.leave_hot(entered)
+            settings.leave()
         if made is None:
             return self.inner(environ, start_response)
         if isinstance(made, Replay):

@@ -90,7 +90,9 @@ def answer_verify(who: Actor, body: bytes, repeat: Repeat | None) -> bytes | Rep
 
 
 def answer_verify_many(who: Actor, body: bytes, repeat: Repeat | None) -> bytes | Replay:
-    """The answers to several questions, in their order."""
+    """The answers to several questions, in their order; a bare array of them will do."""
+    if body.lstrip()[:1] == b"[":
+        body = b'{"items":' + body + b"}"
     asked = decode(ManyShape, body).items
     if not 1 <= len(asked) <= MOST_QUESTIONS:
         raise Invalid({"/items": gettext("Send 1 to %(most)s questions.", most=MOST_QUESTIONS)})

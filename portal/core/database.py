@@ -158,9 +158,12 @@ def in_raw_transaction(connection: Any) -> bool:
     return bool(connection.info.transaction_status != 0)
 
 
-def begin(connection: Any) -> None:
-    """Open a writing transaction on a DBAPI connection."""
-    connection.execute("BEGIN IMMEDIATE" if hasattr(connection, "in_transaction") else "BEGIN")
+def begin(connection: Any, *, hurried: bool = False) -> None:
+    """Open a writing transaction on a DBAPI connection; a hurried one waits for no sync on PostgreSQL either."""
+    if hasattr(connection, "in_transaction"):
+        connection.execute("BEGIN IMMEDIATE")
+    else:
+        connection.execute("BEGIN; SET LOCAL synchronous_commit = off" if hurried else "BEGIN")
 
 
 def in_transaction() -> bool:

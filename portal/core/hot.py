@@ -11,12 +11,14 @@ import sqlite3
 import threading
 from collections import deque
 from contextlib import contextmanager
+from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 import psycopg
 from sqlalchemy import Engine, event
 
+from portal.core import settings
 from portal.core.database import begin, db, in_raw_transaction, in_transaction
 from portal.core.errors import Unavailable
 
@@ -48,7 +50,7 @@ class _Order(Generic[T]):
         self.done = False
 
 
-class _Hot:
+class Connections:
     """The connections of one engine: borrowed for a moment, a few kept for the next."""
 
     def __init__(self, engine: Engine) -> None:
@@ -138,7 +140,7 @@ class _Hot:
             for _ in range(MOST_TRIES):
                 try:
                     with self.borrow() as raw:
-                        begin(raw)
+                        begin(raw, hurried=settings.current().durability == "process")
                         order.value = order.work(raw)
                         raw.commit()
                     break
@@ -162,16 +164,37 @@ def _cleared(raw: Any) -> bool:
     return not getattr(raw, "closed", False)
 
 
-_of_engine: WeakKeyDictionary[Engine, _Hot] = WeakKeyDictionary()
+_of_engine: WeakKeyDictionary[Engine, Connections] = WeakKeyDictionary()
 _making = threading.Lock()
 
 
-def _hot() -> _Hot:
+_here: ContextVar[Connections | None] = ContextVar("hot", default=None)
+
+
+def connections() -> Connections:
+    """Those of the application whose context we are in, for `enter_hot`."""
+    return _hot()
+
+
+def enter_hot(held: Connections) -> Token[Connections | None]:
+    """Use these connections until `leave_hot`, outside any context of an application: for a door without a session."""
+    return _here.set(held)
+
+
+def leave_hot(entered: Token[Connections | None]) -> None:
+    """Forget them again."""
+    _here.reset(entered)
+
+
+def _hot() -> Connections:
+    held = _here.get()
+    if held is not None:
+        return held
     engine = db.engine
     hot = _of_engine.get(engine)
     if hot is None:
         with _making:
-            hot = _of_engine.get(engine) or _of_engine.setdefault(engine, _Hot(engine))
+            hot = _of_engine.get(engine) or _of_engine.setdefault(engine, Connections(engine))
     return hot
 
 
@@ -194,6 +217,6 @@ def write(work: Callable[[Any], T]) -> T:
     Raises what the work raises; RuntimeError when the session of this context has written already, for that holds
     the lock we would wait for.
     """
-    if db.session.registry.has() and in_transaction():
+    if _here.get() is None and db.session.registry.has() and in_transaction():
         raise RuntimeError("a hot statement cannot run beside another transaction of the same request")
     return _hot().write(work)

@@ -19,7 +19,7 @@ from portal.core.database import id_of_raw, instant_of_raw, raw_instant
 from portal.core.statements import both
 from portal.keys.secrets import well_formed
 from portal.usage.budget import COLUMNS, TABLES, WIDTH, budget_of_row, json_of_raw
-from portal.usage.spending import KeyTerms, values_of
+from portal.usage.spending import SpendingKey, values_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -50,7 +50,7 @@ class KnownKey(msgspec.Struct, frozen=True, gc=False):
     daily_limit: int | None
     replaced: bool
     budget: Budget
-    terms: KeyTerms
+    spending: SpendingKey
     values: dict[str, Any]
 
 
@@ -83,7 +83,7 @@ def digest_of(typed: str) -> bytes:
 
 def _known(row: Any, now: datetime) -> KnownKey:
     key, budget = row[WIDTH:], budget_of_row(row, now)
-    terms = KeyTerms(id_of_raw(key[0]), key[1], key[6])
+    spending = SpendingKey(id_of_raw(key[0]), key[1], key[6])
     return KnownKey(
         id=id_of_raw(key[0]),
         version=key[1],
@@ -94,8 +94,8 @@ def _known(row: Any, now: datetime) -> KnownKey:
         daily_limit=key[6],
         replaced=key[7] is not None,
         budget=budget,
-        terms=terms,
-        values=values_of(budget, terms),
+        spending=spending,
+        values=values_of(budget, spending),
     )
 
 

@@ -94,7 +94,7 @@ def own_state(actor: Actor, secret: str) -> Answer:
     refused = refusal_of(key, question, now)
     if refused is not None:
         return Answer(Verdict(refused, str(new_id())), key)
-    return Answer(Verdict("VALID", str(new_id()), look(Spending(key.budget, Cost(0, 0), key.terms))), key)
+    return Answer(Verdict("VALID", str(new_id()), look(Spending(key.budget, Cost(0, 0), key.spending))), key)
 
 
 def _find(question: Question, *, fresh: bool) -> KnownKey | None:
@@ -146,7 +146,7 @@ def ask_about(actor: Actor, key: KnownKey, question: Question, now: datetime) ->
     address = question.ip or actor.address
     refused = refusal_of(key, question, now)
     return Asked(
-        Spending(key.budget, cost, key.terms, question.model, key.values),
+        Spending(key.budget, cost, key.spending, question.model, key.values),
         refused=refused,
         facts=_facts(key, question) if refused else None,
         address=address,

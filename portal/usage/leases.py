@@ -129,7 +129,7 @@ def take_lease(
         made = hot.write(work)
     finally:
         if rated and wait is None and not (isinstance(made, Taken) and made.lease_id):
-            release_call(budget.user_id)
+            release_call(budget.user_id, now)
     return made
 
 

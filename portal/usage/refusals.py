@@ -9,6 +9,7 @@ import orjson
 from portal.core.database import raw_id, raw_instant
 from portal.usage.decisions import refusal_id
 from portal.usage.ledger import runner
+from portal.usage.months import next_month_at
 from portal.usage.spending import NO_KEY
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from portal.core.actor import Actor
     from portal.usage.budget import Budget
-    from portal.usage.spending import Cost, Standing
+    from portal.usage.spending import Cost, Spending, Standing
 
 
 def refuse_in(
@@ -48,23 +49,28 @@ def asked_facts(cost: Cost, model: str, address: str | None) -> dict[str, Any]:
     return facts
 
 
-def standing_facts(code: str, standing: Standing) -> dict[str, Any]:
-    """The numbers of a refusal by limit, key limit or credits, and when it clears."""
+def standing_facts(code: str, standing: Standing, spending: Spending, now: datetime) -> dict[str, Any]:
+    """The numbers of a refusal by limit, key limit, rate or credits, and when it clears."""
     facts: dict[str, Any] = {
         "limit": standing.limit,
         "used": standing.used,
         "remaining": standing.remaining,
         "resets_at": standing.resets_at.isoformat(),
         "credits": standing.credits,
-        "clears_at": clears_at(code, standing),
+        "clears_at": clears_at(code, standing, spending, now),
     }
     if standing.key_limit is not None:
         facts |= {"key_limit": standing.key_limit, "key_used": standing.key_used}
     return facts
 
 
-def clears_at(code: str, standing: Standing) -> str | None:
-    """When a refusal by limit ends by itself (ISO 8601, local); None where it does not."""
-    if code in {"DAILY_LIMIT_REACHED", "KEY_LIMIT_REACHED"}:
-        return standing.resets_at.isoformat()
-    return None
+def clears_at(code: str, standing: Standing, spending: Spending, now: datetime) -> str | None:
+    """When a refusal ends by itself (ISO 8601, local): with the next day, or with the next month's plan credits.
+
+    None where waiting does not help, as for a cost above the whole limit.
+    """
+    cost, budget = spending.cost, spending.budget
+    if code == "CREDITS_EXHAUSTED" and cost.credits <= budget.credits_per_month:
+        return next_month_at(budget.calendar, now).isoformat()
+    most = {"DAILY_LIMIT_REACHED": standing.limit, "KEY_LIMIT_REACHED": standing.key_limit}.get(code)
+    return standing.resets_at.isoformat() if most is not None and cost.conversations <= most else None

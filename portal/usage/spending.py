@@ -39,7 +39,7 @@ class Cost(msgspec.Struct, frozen=True, gc=False):
     credits: int
 
 
-class KeyTerms(msgspec.Struct, frozen=True, gc=False):
+class SpendingKey(msgspec.Struct, frozen=True, gc=False):
     """What spending must know of a key: its version as read, and its own daily limit."""
 
     id: UUID
@@ -52,7 +52,7 @@ class Spending(msgspec.Struct, frozen=True, gc=False):
 
     budget: Budget
     cost: Cost
-    key: KeyTerms | None = None
+    key: SpendingKey | None = None
     model: str = ""
     # The raw values of budget and key, where they were made before.
     values: dict[str, Any] | None = None
@@ -151,6 +151,11 @@ def look_in(raw: Any, spending: Spending, now: datetime) -> Outcome:
     return Outcome(None, _seen(run, spending, now, key_used), day)
 
 
+def check_in(raw: Any, spending: Spending, now: datetime) -> None:
+    """Raise Stale when the budget or the key is not as it was read: what is remembered may let pass, never refuse."""
+    _check(_run_for(raw, spending, usage_day(spending.budget.calendar, now)), spending)
+
+
 def standing_of(budget: Budget) -> Standing:
     """How the user stands now, as the session of this context sees it."""
     return look_in(database.raw_connection(), Spending(budget, Cost(0, 0)), clock.now()).standing
@@ -162,7 +167,7 @@ def look(spending: Spending) -> Standing:
     return hot.read_together(lambda raw: look_in(raw, spending, now)).standing
 
 
-def values_of(budget: Budget, key: KeyTerms | None = None) -> dict[str, Any]:
+def values_of(budget: Budget, key: SpendingKey | None = None) -> dict[str, Any]:
     """Budget and key as the hot statements want them."""
     return {
         "user_id": raw_id(budget.user_id),

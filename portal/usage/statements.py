@@ -11,8 +11,9 @@ from portal.core.statements import both
 # Holds only for rows as they were read: a change of key, account or plan is felt by the very next spending.
 _AS_READ = """EXISTS (SELECT 1 FROM accounts a JOIN plans p ON p.id = :plan_id
     WHERE a.id = :user_id AND a.version = :account_version AND p.version = :plan_version)"""
-_KEY_AS_READ = f"""{_AS_READ}
-  AND EXISTS (SELECT 1 FROM api_keys k WHERE k.id = :key_id AND k.version = :key_version)"""
+_KEY_AS_READ = " AND ".join(
+    (_AS_READ, "EXISTS (SELECT 1 FROM api_keys k WHERE k.id = :key_id AND k.version = :key_version)")
+)
 _SPEND = """
 INSERT INTO usage_days (user_id, day, used)
 SELECT :user_id, :day, :units

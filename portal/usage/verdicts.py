@@ -13,8 +13,8 @@ from portal.core.ids import new_id
 from portal.repeats.service import Replay, find_in, keep_in
 from portal.usage.decisions import Decision, sign_decision
 from portal.usage.rates import release_call, reserve_call
-from portal.usage.refusals import asked_facts, clears_at, refuse_in, standing_facts
-from portal.usage.spending import NO_KEY, Spending, lock_for, look_in, spend_in
+from portal.usage.refusals import asked_facts, refuse_in, standing_facts
+from portal.usage.spending import NO_KEY, Spending, check_in, lock_for, look_in, spend_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -82,12 +82,12 @@ def decide(actor: Actor, asked: Sequence[Asked], keeping: Keeping | None = None)
     try:
         made = _decided(actor, rated, now, keeping)
     except BaseException:
-        _release(rated)
+        _release(rated, now)
         raise
     if isinstance(made, Replay):
-        _release(rated)
+        _release(rated, now)
         return made
-    _release([one for one, verdict in zip(rated, made, strict=True) if verdict.code != "VALID"])
+    _release([one for one, verdict in zip(rated, made, strict=True) if verdict.code != "VALID"], now)
     return made
 
 
@@ -144,10 +144,10 @@ def _rated(one: Asked, now: datetime) -> tuple[Asked, float | None]:
     return one, reserve_call(one.spending.budget.user_id, per_minute, now)
 
 
-def _release(rated: Sequence[tuple[Asked, float | None]]) -> None:
+def _release(rated: Sequence[tuple[Asked, float | None]], now: datetime) -> None:
     for one, wait in rated:
         if wait is None and one.spends and one.spending.budget.rate_per_minute is not None:
-            release_call(one.spending.budget.user_id)
+            release_call(one.spending.budget.user_id, now)
 
 
 def _looked(raw: Any, one: Asked, now: datetime) -> Verdict:
@@ -160,19 +160,21 @@ def judge_in(raw: Any, actor: Actor, one: Asked, wait: float | None, now: dateti
     if one.refused is not None:
         return _refused(raw, actor, one, one.refused, one.facts or {}, now)
     if wait is not None:
+        check_in(raw, one.spending, now)
         standing = look_in(raw, one.spending, now).standing
         per_minute = one.spending.budget.rate_per_minute
         # The next whole second, so that a call at the told time passes.
         told = (now + timedelta(seconds=wait + 1)).replace(microsecond=0)
         clears = told.astimezone(standing.resets_at.tzinfo).isoformat()
-        facts = {**standing_facts("RATE_LIMITED", standing), "rate_per_minute": per_minute, "clears_at": clears}
+        numbers = standing_facts("RATE_LIMITED", standing, one.spending, now)
+        facts = {**numbers, "rate_per_minute": per_minute, "clears_at": clears}
         return _refused(raw, actor, one, "RATE_LIMITED", facts, now, standing, retry_after=math.ceil(wait))
     if not one.spends:
         return _looked(raw, one, now)
     decision = new_id()
     outcome = spend_in(raw, actor, one.spending, now, decision)
     if outcome.refused is not None:
-        facts = standing_facts(outcome.refused, outcome.standing)
+        facts = standing_facts(outcome.refused, outcome.standing, one.spending, now)
         return _refused(raw, actor, one, outcome.refused, facts, now, outcome.standing)
     if one.note is not None:
         one.note(raw, now)
@@ -210,5 +212,4 @@ def _refused(
     told = {**asked_facts(spending.cost, spending.model, one.address), **facts}
     key_id = spending.key.id if spending.key else NO_KEY
     made = refuse_in(raw, actor, spending.budget, code, told, now, key_id=key_id)
-    clears = facts.get("clears_at") or (clears_at(code, standing) if standing else None)
-    return Verdict(code, str(made), standing, clears, retry_after)
+    return Verdict(code, str(made), standing, facts.get("clears_at"), retry_after)

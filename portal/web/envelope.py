@@ -33,12 +33,13 @@ HEADERS = [
 ]
 STAY_ON_HTTPS = ("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
 KEEP_NOTHING = ("Cache-Control", "no-store")
+SECRET_STARTS = ("/setup/", "/invitation/", "/confirm/", "/reset/")
 SECRET_PATHS = re.compile(r"^/(setup|invitation|confirm|reset)/.+")
 
 
 def shown_path(path: str) -> str:
     """The path as it may be logged: without the token of a mailed link."""
-    return SECRET_PATHS.sub(r"/\1/…", path)
+    return SECRET_PATHS.sub(r"/\1/…", path) if path.startswith(SECRET_STARTS) else path
 
 
 def _path_of(environ: WSGIEnvironment) -> str:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 BRIEF = ("--users", "200", "--rounds", "1", "--seconds", "0.2", "--warm-up", "0", "--connections", "2")
 ONCE = ("--durability", "process", "--threads", "2")
-GOOD = Load(10, 1.0, 1.0, 2.0, valid=10, invalid=0, wrong=0, broken=0, sample="", busy=0.1)
+GOOD = Load(10, 1.0, 1.0, 2.0, 3.0, valid=10, invalid=0, wrong=0, broken=0, sample="", busy=0.1)
 BEFORE = Books(days=100, details=100, credits=900, ledger=-100)
 
 

@@ -75,6 +75,8 @@ def test_a_database_that_is_away_is_down_and_only_that(tmp_path: Path, url: str)
     code, states, _ = ready(app)
     assert code == 503
     assert (states["database"], states["spool"], states["disk"], states["jobs"]) == ("down", "ok", "ok", "warning")
+    assert states["ledger"] == "warning"
+    assert metrics_of(app) == {}
     page = Visitor(app.test_client()).get("/status")
     assert page.status in {200, 503}
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from portal.core.access import operator_actor
-from portal.core.actor import Actor
+from portal.core.access import of_scopes, operator_actor
+from portal.core.actor import Actor, ActorKind
 from portal.core.database import transaction
 from portal.core.errors import Conflict, Forbidden, Invalid, NotFound, Stale
 from portal.core.ids import new_id
@@ -66,6 +66,19 @@ def test_nobody_else_does(who: str) -> None:
         with pytest.raises(Forbidden), transaction():
             act()
     assert key.state == "active"
+
+
+def test_a_client_needs_the_scope_for_keys() -> None:
+    """It has no rank, so a scope for users alone lets it at nobody's keys."""
+    user_id = make().user_id
+
+    def client(*scopes: str) -> Actor:
+        return Actor(ActorKind.CLIENT, "gate", new_id(), of_scopes(scopes))
+
+    with pytest.raises(Forbidden), transaction():
+        create_key_for(client("users:write"), user_id, TERMS)
+    with transaction():
+        assert create_key_for(client("keys:write"), user_id, TERMS).key.user_id == user_id
 
 
 def test_the_rules_are_those_of_the_owner() -> None:

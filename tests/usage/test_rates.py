@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from portal.accounts.models import User
 from portal.core import clock
+from portal.core import settings as current_settings
 from portal.core.access import operator_actor
 from portal.core.database import db, transaction
 from portal.core.ids import new_id
+from portal.core.settings import Settings
 from portal.usage import rates
 from portal.usage.credits import grant_credits
 from portal.usage.models import Plan
@@ -35,9 +37,11 @@ SOMEBODY = UUID(int=7)
 
 @pytest.fixture(autouse=True)
 def anew() -> Iterator[None]:
-    """Nothing is counted yet."""
+    """Nothing is counted yet, and no server is shared."""
     forget_rates()
+    current_settings.enter(Settings())
     yield
+    current_settings.leave()
     forget_rates()
 
 
@@ -168,7 +172,7 @@ def test_in_no_window_pass_more_than_twice_the_rate_and_every_wait_is_true(per_m
             continue
         assert wait >= 1
         assert reserve_call(SOMEBODY, per_minute, at + timedelta(seconds=wait, milliseconds=1)) is None
-        release_call(SOMEBODY)
+        release_call(SOMEBODY, at)
         at += timedelta(seconds=wait, milliseconds=1)
     for first in passed:
         # Two counters slide over each other: exact when calls come evenly, never twice the rate.
@@ -191,10 +195,10 @@ def test_a_clock_put_back_opens_nothing_and_closes_nothing_for_good() -> None:
 
 
 def test_giving_back_what_was_never_counted_does_nothing() -> None:
-    release_call(SOMEBODY)
+    release_call(SOMEBODY, BEGIN)
     assert reserve_call(SOMEBODY, 1, BEGIN) is None
-    release_call(SOMEBODY)
-    release_call(SOMEBODY)
+    release_call(SOMEBODY, BEGIN)
+    release_call(SOMEBODY, BEGIN)
     assert [reserve_call(SOMEBODY, 1, BEGIN) is None for _ in range(2)] == [True, False]
 
 

@@ -136,7 +136,7 @@ def test_every_code_tells_its_facts(ask: Ask, alice: User) -> None:
     change({"networks": [], "scopes": [], "daily_limit": 2})
     asked["asked"] = {"conversations": 3, "credits": 7}
     own = {"key_limit": 2, "key_used": 0, "address": "127.0.0.1"}
-    resets = {"clears_at": numbers["resets_at"]}
+    resets = {"clears_at": None}  # no day is long enough for such a cost
     expect("KEY_LIMIT_REACHED", {**numbers, **own, **resets}, cost=asked["asked"])
     change({"daily_limit": None})
     asked["asked"] = {"conversations": 4, "credits": 7}
@@ -155,6 +155,18 @@ def test_every_code_tells_its_facts(ask: Ask, alice: User) -> None:
     assert row.first_facts["clears_at"] == body["clears_at"]
     assert body["clears_at"].startswith("2031-12-10T13:0")
     assert 0 < body["retry_after"] <= 120
+
+
+def test_what_ends_by_itself_says_when(ask: Ask, alice: User) -> None:
+    assert ask(cost={"conversations": 3})["code"] == "VALID"
+    assert ask()["clears_at"] == "2031-12-11T00:00:00+01:00"
+    with transaction():
+        plan = create_plan(operator_actor(), PlanTerms("rich", 100, credits_per_month=5))
+        change_plan(operator_actor(), alice.id, plan.id)
+    for credits, clears in ((5, None), (4, "2032-01-01T00:00:00+01:00"), (6, None)):
+        body = ask(cost={"conversations": 0, "credits": credits})
+        assert body.get("clears_at") == clears, credits
+    assert body["code"] == "CREDITS_EXHAUSTED"
 
 
 def test_a_refused_call_changes_no_counter_and_no_balance(ask: Ask, alice: User) -> None:

