@@ -72,7 +72,7 @@ class Settings(BaseModel):
     spool: Literal["file"] = Field("file", description="Where accepted message logs wait: file.")
     durability: Literal["power", "process"] = Field(
         "power",
-        description="What an answer survives: a power cut (power), or only a killed process of Doorward (process, faster).",
+        description="What an answer survives: a power cut (power), or a killed process of Doorward (process, faster).",
     )
     secret_key: str = Field("", description="Signs cookies and cursors; at least 32 characters in production.")
     secret_key_fallbacks: Words = Field(

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 from sqlalchemy import update
 
 from portal.accounts.days import month_of, usage_day
+from portal.accounts.models import User
 from portal.core import clock, hot
 from portal.core.access import Capability, needs
 from portal.core.database import db, id_of_raw, instant_of_raw, raw_day, raw_id, raw_instant, writing_connection
@@ -21,7 +22,7 @@ from portal.core.errors import Conflict, Invalid, NotFound, Unavailable
 from portal.core.ids import new_id
 from portal.core.text import gettext
 from portal.repeats.service import Replay, find_in, keep_in
-from portal.usage.budget import Budget, day_of_raw, find_budget
+from portal.usage.budget import Budget, budget_of, day_of_raw, find_budget
 from portal.usage.decisions import Decision
 from portal.usage.ledger import by, lock_balance, runner
 from portal.usage.models import Lease
@@ -32,7 +33,7 @@ from portal.usage.verdicts import Asked, Verdict, judge_in, state_refusal, tell_
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
+    from datetime import date, datetime
     from uuid import UUID
 
     from portal.core.actor import Actor
@@ -139,31 +140,31 @@ def _take_in(raw: Any, actor: Actor, asked: Asked, wait: float | None, ttl_s: in
     if asked.refused is None and wait is None:
         granted = _grantable(raw, spending, now)
         if _is_enough(spending.cost, granted):
+            # Not refused: the rows that could are locked and hold as much.
             outcome = spend_in(raw, actor, msgspec.structs.replace(spending, cost=granted), now, lease_id)
-            if outcome.refused is None:
-                if asked.note is not None:
-                    asked.note(raw, now)
-                expires_at = now + timedelta(seconds=ttl_s)
-                runner(raw)(
-                    "OPEN_LEASE",
-                    lease_id=raw_id(lease_id),
-                    user_id=raw_id(budget.user_id),
-                    key_id=raw_id(spending.key.id if spending.key else NO_KEY),
-                    client_id=raw_id(actor.id) if actor.id else None,
-                    actor_name=actor.name[:80],
-                    day=raw_day(outcome.day),
-                    month=raw_day(month_of(outcome.day)),
-                    model=spending.model,
-                    units=granted.conversations,
-                    plan_part=outcome.plan_part,
-                    own_part=outcome.own_part,
-                    ttl_s=ttl_s,
-                    at=raw_instant(now),
-                    expires_at=raw_instant(expires_at),
-                    ends_at=raw_instant(expires_at + timedelta(seconds=ttl_s)),
-                )
-                verdict = Verdict("VALID", str(lease_id), outcome.standing)
-                return Taken(verdict, budget, lease_id, granted.conversations, granted.credits, expires_at)
+            if asked.note is not None:
+                asked.note(raw, now)
+            expires_at = now + timedelta(seconds=ttl_s)
+            runner(raw)(
+                "OPEN_LEASE",
+                lease_id=raw_id(lease_id),
+                user_id=raw_id(budget.user_id),
+                key_id=raw_id(spending.key.id if spending.key else NO_KEY),
+                client_id=raw_id(actor.id) if actor.id else None,
+                actor_name=actor.name[:80],
+                day=raw_day(outcome.day),
+                month=raw_day(month_of(outcome.day)),
+                model=spending.model,
+                units=granted.conversations,
+                plan_part=outcome.plan_part,
+                own_part=outcome.own_part,
+                ttl_s=ttl_s,
+                at=raw_instant(now),
+                expires_at=raw_instant(expires_at),
+                ends_at=raw_instant(expires_at + timedelta(seconds=ttl_s)),
+            )
+            verdict = Verdict("VALID", str(lease_id), outcome.standing)
+            return Taken(verdict, budget, lease_id, granted.conversations, granted.credits, expires_at)
     return Taken(judge_in(raw, actor, asked, wait, now), budget)
 
 
@@ -238,22 +239,19 @@ def _check_report(used: tuple[int, int], before: tuple[int, int], granted: tuple
 
 
 def _return_rest(raw: Any, actor: Actor, row: Any, lease_id: UUID, used: tuple[int, int], now: datetime) -> None:
-    user_id, day = id_of_raw(row[0]), day_of_raw(row[3])
-    budget = find_budget(user_id=user_id)
-    if budget is None or day is None:
-        return
+    user = db.session.get_one(User, id_of_raw(row[0]), populate_existing=True)
     plan_used = min(used[1], row[7])
     rest = Decision(
         id=lease_id,
-        user_id=user_id,
+        user_id=user.id,
         key_id=id_of_raw(row[1]),
-        day=day,
+        day=cast("date", day_of_raw(row[3])),
         conversations=row[6] - used[0],
         plan_credits=row[7] - plan_used,
         own_credits=row[8] - (used[1] - plan_used),
         model=row[5],
     )
-    give_back_in(raw, budget, rest, by(actor, gettext("Unused units of a lease")), now)
+    give_back_in(raw, budget_of(user), rest, by(actor, gettext("Unused units of a lease")), now)
     db.session.expire_all()
 
 

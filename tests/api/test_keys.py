@@ -61,13 +61,14 @@ def test_a_good_key_is_answered_as_the_contract_has_it(
 def test_a_refusal_tells_what_is_left_and_when_it_clears(
     december: None, machine: Callable[..., Machine], key_of: Callable[..., str]
 ) -> None:
-    key = key_of(make_account("alice", daily_limit_override=0))
-    answer = machine().post("/keys/verify", {"key": key})
+    gate, key = machine(), key_of(make_account("alice", daily_limit_override=1))
+    gate.post("/keys/verify", {"key": key})
+    answer = gate.post("/keys/verify", {"key": key})
     assert answer.status_code == 200
     body = answer.get_json()
     assert (body["valid"], body["code"]) == (False, "DAILY_LIMIT_REACHED")
     assert body["daily"] == {
-        "limit": 0, "used": 0, "remaining": 0, "resets_at": "2031-12-11T00:00:00+00:00", "time_zone": "UTC",
+        "limit": 1, "used": 1, "remaining": 0, "resets_at": "2031-12-11T00:00:00+00:00", "time_zone": "UTC",
     }  # fmt: skip
     assert body["credits"] == {"remaining": 0}
     assert body["clears_at"] == "2031-12-11T00:00:00+00:00"

@@ -29,6 +29,7 @@ from tests.conftest import Machine
 from tests.moments import stand_at
 from tests.people import make_account
 
+NOBODY = "01a1fd82-0000-7000-8000-000000000000"
 NOON = "2031-12-10T12:00:00+00:00"
 
 
@@ -102,9 +103,7 @@ def test_units_are_consumed_by_id_or_by_name(gate: Machine, alice: User) -> None
     assert stands(alice) == (3, 45)
 
 
-@pytest.mark.parametrize(
-    "whom", [{"username": "nobody"}, {"username": ""}, {"username": "ada"}, {"user_id": str(new_id())}]
-)
+@pytest.mark.parametrize("whom", [{"username": "nobody"}, {"username": ""}, {"username": "ada"}, {"user_id": NOBODY}])
 def test_who_is_no_user_is_an_answer_too(gate: Machine, whom: dict[str, str]) -> None:
     make_account("ada")
     body = said(gate.post("/usage/consume", whom))
@@ -130,11 +129,12 @@ def test_whoever_is_not_active_spends_nothing(gate: Machine, alice: User, state:
 
 
 def test_consuming_is_refused_at_the_limit_and_without_credits(gate: Machine, alice: User) -> None:
-    over = said(gate.post("/usage/consume", {"username": "alice", "cost": {"conversations": 11, "credits": 99}}))
+    said(gate.post("/usage/consume", {"username": "alice"}))
+    over = said(gate.post("/usage/consume", {"username": "alice", "cost": {"conversations": 10, "credits": 99}}))
     assert (over["code"], over["clears_at"]) == ("DAILY_LIMIT_REACHED", "2031-12-11T00:00:00+00:00")
     poor = said(gate.post("/usage/consume", {"username": "alice", "cost": {"conversations": 1, "credits": 51}}))
     assert (poor["code"], poor["credits"], "clears_at" in poor) == ("CREDITS_EXHAUSTED", {"remaining": 50}, False)
-    assert stands(alice) == (0, 50)
+    assert stands(alice) == (1, 50)
 
 
 def test_consume_takes_the_price_of_the_plan(gate: Machine, alice: User) -> None:
@@ -405,12 +405,16 @@ def test_a_lease_by_key_keeps_to_the_keys_own_limit(gate: Machine, alice: User, 
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [
-        ({}, "/key"), ({"key": "dw_x", "user_id": str(new_id())}, "/key"), ({"user_id": "x", "conversations": 1}, "/user_id"),
-        ({"user_id": str(new_id())}, "/conversations"), ({"user_id": str(new_id()), "conversations": 0, "credits": 0}, "/conversations"),
-        ({"key": "dw_x", "conversations": 1, "ttl_s": 4}, "/ttl_s"), ({"key": "dw_x", "conversations": 1, "ttl_s": 301}, "/ttl_s"),
+        ({}, "/key"),
+        ({"key": "dw_x", "user_id": NOBODY}, "/key"),
+        ({"user_id": "x", "conversations": 1}, "/user_id"),
+        ({"user_id": NOBODY}, "/conversations"),
+        ({"user_id": NOBODY, "conversations": 0, "credits": 0}, "/conversations"),
+        ({"key": "dw_x", "conversations": 1, "ttl_s": 4}, "/ttl_s"),
+        ({"key": "dw_x", "conversations": 1, "ttl_s": 301}, "/ttl_s"),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_a_lease_that_cannot_be_is_refused(gate: Machine, body: object, pointer: str) -> None:
     assert pointers(gate.post("/usage/leases", body)) == {pointer}
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import shlex
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +13,8 @@ from playwright.sync_api import Browser
 
 from portal.core.places import ROOT
 from tests.browser import WIDE, Watched
-from tests.servers import Server, running_server
+from tests.servers import running_server
+from tests.shell import Shell
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -29,7 +26,7 @@ def test_the_tour(browser: Browser, tmp_path: Path) -> None:
     with running_server({}) as server:
         page = Watched(browser.new_page(viewport=WIDE))  # type: ignore[arg-type]  # its stubs want a TypedDict
         key = register_and_make_key(page, server.url)
-        shell = Shell(server, key, tmp_path)
+        shell = Shell(server, tmp_path, DOORWARD_KEY=key)
         made, verify, push, read = BLOCKS
         shell.run(made)
         first = shell.json(verify)
@@ -67,36 +64,6 @@ def register_and_make_key(watched: Watched, base: str) -> str:
     found = re.search(r"dw_[\w-]{49}", page.get_by_role("main").inner_html())
     assert found, "the key is not shown"
     return found.group()
-
-
-class Shell:
-    """A terminal in the checkout, beside the server; only the port differs from what the README says."""
-
-    def __init__(self, server: Server, key: str, folder: Path) -> None:
-        self.server = server
-        self.key = key
-        self.exported = folder / "exported"
-
-    def run(self, block: str) -> str:
-        """Run a block with what was exported before it; answers what it prints."""
-        script = block.replace("http://localhost:8000", self.server.url)
-        script += f"\nexport -p > {shlex.quote(str(self.exported))}"
-        earlier = f". {shlex.quote(str(self.exported))}\n" if self.exported.exists() else ""
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", earlier + script],
-            cwd=ROOT,
-            env={**os.environ, **self.server.environment, "DOORWARD_KEY": self.key},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def json(self, block: str) -> Any:
-        """What a block prints, read as JSON."""
-        return json.loads(self.run(block))
 
 
 def until(ask: Callable[[], list[Any]], *, seconds: float = 20) -> list[Any]:

@@ -15,7 +15,6 @@ from portal.accounts.models import Account
 from portal.core import clock
 from portal.core.access import operator_actor
 from portal.core.database import db, transaction
-from portal.core.ids import new_id
 from portal.repeats.models import KeptAnswer
 from portal.repeats.service import BATCH, forget_kept
 from portal.usage.credits import grant_credits
@@ -106,7 +105,7 @@ def test_each_caller_has_keys_of_its_own(gate: Machine, alice: Account, machine:
         ("/keys/verify-many", {"items": [{"key": "dw_none"}]}),
         ("/usage/consume", {"username": "nobody"}),
         ("/usage/leases", {"key": "dw_none", "conversations": 1}),
-        ("/usage/leases", {"user_id": str(new_id()), "conversations": 1}),
+        ("/usage/leases", {"user_id": "01a1fd82-0000-7000-8000-000000000000", "conversations": 1}),
     ],
     ids=str,
 )
