@@ -109,9 +109,16 @@ POST /admin/users/<uuid:user_id>/reset             401 404 404 404 404 403 200 4
 POST /admin/users/<uuid:user_id>/suspend           401 404 404 404 404 403 422 401
 GET  /admin/users/new                              302 404 404 404 404 403 200 302
 POST /admin/users/new                              401 404 404 404 404 403 422 401
+POST /api/v1/keys/leaked                           415 415 415 415 415 415 415 415
+GET  /api/v1/keys/self                             401 401 401 401 401 401 401 401
 POST /api/v1/keys/verify                           401 401 401 401 401 401 401 415
+POST /api/v1/keys/verify-many                      401 401 401 401 401 401 401 415
 GET  /api/v1/message-logs                          401 401 401 401 401 401 401 200
 POST /api/v1/message-logs                          401 401 401 401 401 401 401 415
+POST /api/v1/usage/consume                         401 401 401 401 401 401 401 415
+POST /api/v1/usage/leases                          401 401 401 401 401 401 401 415
+POST /api/v1/usage/leases/<uuid:lease_id>/settle   401 401 401 401 401 401 401 415
+POST /api/v1/usage/refund                          401 401 401 401 401 401 401 415
 GET  /confirm/<token>                              200 200 200 200 200 200 200 200
 POST /confirm/<token>                              302 302 302 302 302 302 302 302
 GET  /forgotten                                    200 200 200 200 200 200 200 200
