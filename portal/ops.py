@@ -7,11 +7,12 @@ import ipaddress
 from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, request
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
 from portal.core import settings
 from portal.core.errors import NotFound
 from portal.insight.health import check_parts, drift_now, is_ready
+from portal.keys.verify import count_unknown
 from portal.web.gates import Audience, guard
 from portal.web.problems import json_response
 
@@ -62,6 +63,8 @@ def metrics() -> Response:
     gauge = Gauge("doorward_part_state", "1 ok, 0.5 warning, 0 down", ["part"], registry=registry)
     for part in check_parts():
         gauge.labels(part.name).set(LEVEL[part.state])
+    words = "Questions about keys that nobody has, asked of this process"
+    Counter("doorward_unknown_keys", words, registry=registry).inc(count_unknown())
     if (drift := drift_now()) is not None:
         words = "Credits by which balances differ from their entries, as last compared"
         Gauge("doorward_credit_drift", words, registry=registry).set(drift.credits)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from portal import create_app
 from portal.core.settings import load
 from portal.web.frame import Doorward
+from tests.conftest import Machine
 from tests.visitor import Visitor
 
 
@@ -54,3 +56,14 @@ def test_with_a_token_metrics_want_it_from_everywhere(app: Doorward) -> None:
     for header in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "scrape me"}, {"Authorization": "Bearer "}):
         assert client.get("/metrics", headers=header).status_code == 404, header
     assert client.get("/metrics", headers={"Authorization": "Bearer scrape me"}).status_code == 200
+
+
+def test_unknown_keys_are_counted_and_nothing_else_of_them(app: Doorward, machine: Callable[..., Machine]) -> None:
+    def counted() -> float:
+        lines = app.test_client().get("/metrics").text.splitlines()
+        return float(next(line for line in lines if line.startswith("doorward_unknown_keys_total")).split()[1])
+
+    before, gate = counted(), machine()
+    for _ in range(3):
+        assert gate.post("/keys/verify", {"key": "dw_nobodys"}).get_json()["code"] == "KEY_UNKNOWN"
+    assert counted() == before + 3

@@ -113,6 +113,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("user_id", "day", "mark", name=op.f("pk_usage_warnings")),
     )
     with op.batch_alter_table("usage_warnings", schema=None) as batch_op:
+        batch_op.create_index("ix_usage_warnings_day", ["day"], unique=False)
         batch_op.create_index(
             "ix_usage_warnings_untold",
             ["reached_at"],
@@ -152,6 +153,12 @@ def upgrade() -> None:
 
     with op.batch_alter_table("credit_balances", schema=None) as batch_op:
         batch_op.add_column(sa.Column("plan_granted", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
+
+    # What a month was given before it was written down: the plan's credits, so that nobody gets them twice.
+    op.execute(
+        "UPDATE credit_balances SET plan_granted = COALESCE((SELECT p.credits_per_month FROM accounts a"
+        " JOIN plans p ON p.id = a.plan_id WHERE a.id = credit_balances.user_id), 0) WHERE plan_month IS NOT NULL"
+    )
 
     with op.batch_alter_table("users", schema=None) as batch_op:
         batch_op.add_column(sa.Column("boost_extra", sa.Integer(), server_default=sa.text("0"), nullable=False))
@@ -197,6 +204,7 @@ def downgrade() -> None:
 
     op.drop_table("key_uses")
     with op.batch_alter_table("usage_warnings", schema=None) as batch_op:
+        batch_op.drop_index("ix_usage_warnings_day")
         batch_op.drop_index(
             "ix_usage_warnings_untold",
             sqlite_where=sa.text("told_at IS NULL"),

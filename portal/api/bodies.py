@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 S = TypeVar("S", bound=msgspec.Struct)
+# What the decoder says of a member that is not where it looked: the pointer names that member, not what holds it.
+MEMBER = re.compile(r"Object (?:contains unknown|missing required) field `(.*)`", flags=re.S)
+MOST_NAMED = 100
 _decoders: dict[type[msgspec.Struct], msgspec.json.Decoder[msgspec.Struct]] = {}
 
 
@@ -41,13 +45,23 @@ def decode(shape: type[S], body: bytes) -> S:
         made = decoder.decode(body)
     except msgspec.ValidationError as error:
         words, _, path = str(error).partition(" - at `$")
-        pointer = path.rstrip("`").replace(".", "/").replace("[", "/").replace("]", "") or "/"
-        raise Invalid({pointer: words}) from None
+        pointer = path.rstrip("`").replace(".", "/").replace("[", "/").replace("]", "")
+        if member := MEMBER.fullmatch(words):
+            pointer += "/" + member[1][:MOST_NAMED].replace("~", "~0").replace("/", "~1")
+        raise Invalid({pointer or "/": words}) from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise Malformed(gettext("This is not valid JSON in UTF-8.")) from None
     if not isinstance(made, shape):
         raise Malformed
     return made
+
+
+def check_json(body: bytes) -> None:
+    """Raise Malformed unless this is one JSON value with nothing behind it."""
+    try:
+        msgspec.json.decode(body, type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise Malformed(gettext("This is not valid JSON in UTF-8.")) from None
 
 
 def require_media_type(allowed: Iterable[str]) -> str:

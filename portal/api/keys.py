@@ -8,7 +8,7 @@ import msgspec
 import orjson
 from flask import Blueprint, Response, request
 
-from portal.api.bodies import check_text, decode, json_body, read_body
+from portal.api.bodies import check_json, check_text, decode, json_body, read_body
 from portal.api.repeating import answer_of, repeat_here
 from portal.api.shapes import answer_shape
 from portal.core.access import Capability
@@ -92,6 +92,7 @@ def answer_verify(who: Actor, body: bytes, repeat: Repeat | None) -> bytes | Rep
 def answer_verify_many(who: Actor, body: bytes, repeat: Repeat | None) -> bytes | Replay:
     """The answers to several questions, in their order; a bare array of them will do."""
     if body.lstrip()[:1] == b"[":
+        check_json(body)
         body = b'{"items":' + body + b"}"
     asked = decode(ManyShape, body).items
     if not 1 <= len(asked) <= MOST_QUESTIONS:

@@ -18,6 +18,7 @@ from portal.core.ids import new_id
 from portal.demo.ledger import draw_ledger
 from portal.demo.people import Person, draw_of, draw_person
 from portal.demo.rows import ORDER, Rows, note_growth
+from portal.demo.troubles import Sufferer, add_troubles
 from portal.demo.usage import draw_days, fold_months, instant_in
 from portal.keys.models import ApiKey
 from portal.keys.service import build_key
@@ -143,6 +144,7 @@ def _draw_user(
     if days or listed:
         key_id, secret = _add_key(chance, person, user_id, account["last_seen_at"] if days else None, rows)
     _add_use(recipe, chance, person, user_id, plan, days, key_id, rows)
+    add_troubles(chance, Sufferer(user_id, key_id, zone, plan.name, limit), days, now, rows)
     if listed or chance.random() < 0.01:
         _add_sign_ins(recipe, chance, account, rows)
     if listed:
@@ -238,6 +240,7 @@ def _add_use(
         user_id=user_id,
         plan_credits=ledger.plan_credits,
         plan_month=ledger.plan_month,
+        plan_granted=monthly if ledger.plan_month else 0,
         own_credits=ledger.own_credits,
     )
     spent: dict[tuple[date, str], int] = {}

@@ -13,7 +13,7 @@ from portal.audit.models import AuditEntry
 from portal.core import database
 from portal.core.database import db, dialect_name, transaction
 from portal.keys.models import ApiKey
-from portal.usage.models import CreditBalance, CreditEntry, UsageDay, UsageDetail, UsageMonth
+from portal.usage.models import CreditBalance, CreditEntry, Lease, Refusal, UsageDay, UsageDetail, UsageMonth
 
 if TYPE_CHECKING:
     from sqlalchemy import Table
@@ -30,6 +30,8 @@ ORDER: tuple[type[Base], ...] = (
     UsageDay,
     UsageDetail,
     UsageMonth,
+    Refusal,
+    Lease,
     AuditEntry,
 )
 

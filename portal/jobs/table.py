@@ -20,7 +20,7 @@ from portal.usage.months import turn_months
 from portal.usage.plan_changes import begin_due_plans
 from portal.usage.refusal_reading import forget_refusals
 from portal.usage.reset import close_finished_days
-from portal.usage.warnings import tell_warnings, warnings_wait
+from portal.usage.warnings import forget_warnings, tell_warnings, warnings_wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,6 +99,10 @@ def _forget_refusals() -> str:
     return f"forgot {forget_refusals()}"
 
 
+def _forget_warnings() -> str:
+    return f"forgot {forget_warnings()}"
+
+
 def _begin_plans() -> str:
     return f"began {begin_due_plans()}"
 
@@ -152,6 +156,7 @@ JOBS: dict[str, Job] = {
             3600,
         ),
         Job("forget_refusals", words("Deletes refusals older than 30 days."), _forget_refusals, 3600),
+        Job("forget_warnings", words("Deletes warnings of days over 30 days ago."), _forget_warnings, 3600),
         Job("begin_plans", words("Makes plans that have begun the present ones."), _begin_plans, 3600),
         Job("turn_months", words("Turns the plan credits of users who are in a new month."), _turn_months, 3600),
         Job("reconcile_credits", words("Compares every balance with its ledger."), _reconcile_credits, 86_400),

@@ -19,7 +19,7 @@ from portal.keys.letters import mail_change
 from portal.keys.models import ApiKey, KeyUse
 from portal.keys.service import NewKey, build_key, count_living, end_key, hold_keys, living, own_key, target_of
 from portal.keys.terms import terms_of
-from portal.usage.budget import plan_now
+from portal.usage.plans import plan_of
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -44,7 +44,7 @@ def replace_key(key: ApiKey, overlap_s: int, by: Actor) -> NewKey:
         raise Conflict(gettext("This key was replaced already."))
     if key.state != "active":
         raise Conflict(gettext("This key has ended. Make a new one."))
-    most = plan_now(owner).key_count
+    most = plan_of(owner).key_count
     if overlap_s and count_living(owner.id, replaced=True) >= most:
         # Else rotating again and again would make keys without number.
         raise Conflict(

@@ -23,8 +23,9 @@ from portal.keys.letters import mail_change
 from portal.keys.models import ApiKey
 from portal.keys.secrets import SHOWN, make_secret
 from portal.keys.terms import KeyTerms, checked_terms, terms_of
-from portal.usage.budget import plan_now, today_of
+from portal.usage.budget import today_of
 from portal.usage.models import CreditBalance, UsageDetail
+from portal.usage.plans import plan_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -95,7 +96,7 @@ def add_key(user: User, terms: KeyTerms, by: Actor) -> NewKey:
     """Check the terms, make the key as far as the plan allows, tell the owner. Raises Invalid, Conflict."""
     terms = checked_terms(terms)
     hold_keys(user.id)
-    most = plan_now(user).key_count
+    most = plan_of(user).key_count
     if count_living(user.id, replaced=False) >= most:
         raise Conflict(gettext("Your plan allows %(most)s keys. Revoke one first.", most=most))
     made = build_key(user.id, terms.name, terms)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ MOST_TRIES = 4
 USE_EVERY = timedelta(seconds=50)
 MOST_NOTED = 50_000
 _noted: dict[UUID, datetime] = {}
+_seen: Counter[str] = Counter()
 
 
 class Question(msgspec.Struct, frozen=True, gc=False):
@@ -55,11 +57,6 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     def code(self) -> str:
         """VALID, or why not."""
         return self.verdict.code
-
-    @property
-    def valid(self) -> bool:
-        """Whether the client may go on."""
-        return self.verdict.code == "VALID"
 
 
 @needs(Capability.KEY_VERIFY)
@@ -135,8 +132,14 @@ def _decide(
 
 
 def _unknown() -> Verdict:
-    """For a key that nobody has: it opens nothing, for there is nobody to open it."""
+    """For a key that nobody has: it is counted and opens nothing, for there is nobody to open it."""
+    _seen["unknown"] += 1
     return Verdict("KEY_UNKNOWN", str(new_id()))
+
+
+def count_unknown() -> int:
+    """How often this process was asked about a key that nobody has."""
+    return _seen["unknown"]
 
 
 def ask_about(actor: Actor, key: KnownKey, question: Question, now: datetime) -> Asked:

@@ -13,10 +13,9 @@ from portal.accounts.days import Calendar, usage_day
 from portal.accounts.models import User
 from portal.core import clock, hot
 from portal.core import settings as current_settings
-from portal.core.database import db, id_of_raw, instant_of_raw, raw_id, raw_instant
+from portal.core.database import id_of_raw, instant_of_raw, raw_id, raw_instant
 from portal.core.statements import both
-from portal.usage.models import Plan
-from portal.usage.plans import default_plan
+from portal.usage.plans import plan_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,18 +68,9 @@ class Budget(msgspec.Struct, frozen=True, gc=False):
         return self.good_until is None or now < self.good_until
 
 
-def plan_now(user: User) -> Plan:
-    """The plan that holds for the user now: the coming one from its instant on."""
-    plan_id = user.plan_id
-    if user.next_plan_id and user.next_plan_from and user.next_plan_from <= clock.now():
-        plan_id = user.next_plan_id
-    plan = db.session.get(Plan, plan_id) if plan_id else None
-    return plan if plan is not None else default_plan()
-
-
 def budget_of(user: User) -> Budget:
     """What holds for the user now, from the session's own view of the rows."""
-    plan = plan_now(user)
+    plan = plan_of(user)
     return Budget(
         user_id=user.id,
         username=user.username,

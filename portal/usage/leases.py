@@ -210,6 +210,8 @@ def settle_lease(actor: Actor, lease_id: UUID, used: tuple[int, int], *, final: 
     _check_report(used, before, granted)
     if state == "settled" and final and used == before:
         return Settled(lease_id, state, used, (granted[0] - used[0], granted[1] - used[1]), None)
+    if state == "settled":
+        raise Conflict(gettext("This lease was settled already."))
     if state != "open" or ends_at is None or now >= ends_at:
         raise Conflict(gettext("This lease has ended; what was not reported in time counts as used."))
     expires_at = now + timedelta(seconds=ttl_s)

@@ -197,7 +197,10 @@ class UsageWarning(Model):
     """The mark (80 or 100 percent) that a user's day reached: written with the spending, told by a job, once a day."""
 
     __tablename__ = "usage_warnings"
-    __table_args__ = (Index("ix_usage_warnings_untold", "reached_at", sqlite_where=UNTOLD, postgresql_where=UNTOLD),)
+    __table_args__ = (
+        Index("ix_usage_warnings_untold", "reached_at", sqlite_where=UNTOLD, postgresql_where=UNTOLD),
+        Index("ix_usage_warnings_day", "day"),
+    )
 
     user_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
     day: Mapped[date] = mapped_column(primary_key=True)

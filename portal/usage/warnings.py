@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from babel.dates import format_date
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, tuple_, update
 
 from portal.accounts.days import resets_at, usage_day
 from portal.accounts.lifecycle import target_of
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from portal.core.actor import Actor
 
 BATCH = 100
+KEPT = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,3 +145,19 @@ def _mail(user_id: UUID, day: date, marks: dict[int, int]) -> int:
     }
     write_mail(user.email, "usage_warning", values, language=user.language, account_id=user.id)
     return 1
+
+
+def forget_warnings() -> int:
+    """Delete marks of days long over, a batch at a time; for a job. Answers how many."""
+    forgotten, before = 0, (clock.now() - KEPT).date()
+    while True:
+        old = select(UsageWarning.user_id, UsageWarning.day).where(UsageWarning.day < before).limit(BATCH).distinct()
+        days = [(row.user_id, row.day) for row in db.session.execute(old)]
+        if not days:
+            return forgotten
+        with transaction():
+            gone = delete(UsageWarning).where(tuple_(UsageWarning.user_id, UsageWarning.day).in_(days))
+            told = db.session.scalars(
+                gone.returning(UsageWarning.mark).execution_options(synchronize_session=False)
+            ).all()
+            forgotten += len(told)

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from flask import Blueprint, g, request
 
 from portal.accounts.models import Kind
+from portal.core.access import SCOPES
 from portal.core.actor import ActorKind
 from portal.core.errors import Forbidden, NotFound, SignInNeeded
+from portal.core.text import gettext
 from portal.web.identity import actor, client_actor
 
 if TYPE_CHECKING:
@@ -78,6 +80,14 @@ _CHECKS: dict[Audience, Callable[[], None]] = {
 }
 
 
+def _lacking(any_of: tuple[Capability, ...]) -> Forbidden:
+    """What to say to whoever holds none of these; a client is told by which scope it would."""
+    if actor().kind is not ActorKind.CLIENT:
+        return Forbidden()
+    scopes = [name for name, held in SCOPES.items() if not held.isdisjoint(any_of)]
+    return Forbidden(gettext("This client lacks the scope %(scopes)s.", scopes=" / ".join(scopes)))
+
+
 def requires(*any_of: Capability) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Keep out of a view whoever holds none of the capabilities, before anything is read."""
 
@@ -85,7 +95,7 @@ def requires(*any_of: Capability) -> Callable[[Callable[P, R]], Callable[P, R]]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
             if actor().capabilities.isdisjoint(any_of):
-                raise Forbidden
+                raise _lacking(any_of)
             return view(*args, **kwargs)
 
         guarded.__capabilities__ = any_of  # type: ignore[attr-defined]  # read by `doorward routes`

@@ -76,7 +76,8 @@ def test_each_route_wants_its_own_scope(machine: Callable[..., Machine], scope: 
         answer = gate.client.post(route, json={"key": "x"}, headers=gate.headers())
         assert (answer.status_code == 403) is (scope != wanted)
         if scope != wanted:
-            assert answer.get_json()["code"] == "FORBIDDEN"
+            said = answer.get_json()
+            assert (said["code"], said["detail"]) == ("FORBIDDEN", f"This client lacks the scope {wanted}.")
 
 
 def test_a_session_cookie_opens_nothing_here(person: Callable[..., Visitor]) -> None:

@@ -127,6 +127,21 @@ def test_other_shapes_are_refused_by_name(machine: Callable[..., Machine], body:
     assert all(error["pointer"].startswith("/") and error["detail"] for error in said["errors"])
 
 
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({}, "/key"), ({"key": "dw_x", "extra": 1}, "/extra"), ({"key": "dw_x", "cost": {"tokens": 1}}, "/cost/tokens"),
+        ({"key": "dw_x", "a/b~c": 1}, "/a~1b~0c"), ({"key": "dw_x", "": 1}, "/"), ([], "/"),
+        ({"key": "dw_x", "x" * 5000: 1}, "/" + "x" * 100),
+    ],
+    ids=lambda told: str(told)[:40],
+)  # fmt: skip
+def test_the_pointer_names_the_member(machine: Callable[..., Machine], body: object, pointer: str) -> None:
+    gate = machine()
+    answer = gate.client.post("/api/v1/keys/verify", headers=gate.headers(), json=body)
+    assert [error["pointer"] for error in answer.get_json()["errors"]] == [pointer]
+
+
 def test_a_key_in_the_query_string_counts_for_nothing(
     machine: Callable[..., Machine], key_of: Callable[..., str]
 ) -> None:
@@ -182,6 +197,22 @@ def test_one_wrong_question_of_many_stops_all(machine: Callable[..., Machine], k
         answer = gate.post("/keys/verify-many", {"items": [{"key": key}, second]})
         assert (answer.status_code, answer.get_json()["errors"][0]["pointer"]) == (422, pointer)
     assert gate.post("/keys/verify", {"key": key}).get_json()["daily"]["used"] == 1
+
+
+def test_a_bare_array_will_do_but_nothing_behind_it(
+    machine: Callable[..., Machine], key_of: Callable[..., str]
+) -> None:
+    gate, key = machine("keys:verify"), key_of(make_account("alice"))
+    one = f'{{"key": "{key}"}}'
+    for good in (f"[{one}]", f" [{one}, {one}]\n"):
+        answer = gate.post("/keys/verify-many", data=good, content_type="application/json")
+        assert {said["code"] for said in answer.get_json()["items"]} == {"VALID"}
+    for wrong in (f'[{one}], "items": [{one}]', f"[{one}", f"[{one}]]", f"[{one}] [{one}]", "[" * 100_000):
+        answer = gate.post("/keys/verify-many", data=wrong, content_type="application/json")
+        assert (answer.status_code, answer.get_json()["code"]) == (400, "MALFORMED")
+    empty = gate.post("/keys/verify-many", data="[]", content_type="application/json")
+    assert (empty.status_code, empty.get_json()["errors"][0]["pointer"]) == (422, "/items")
+    assert gate.post("/keys/verify", {"key": key}).get_json()["daily"]["used"] == 4
 
 
 # ---- self and leaked ----------------------------------------------------------------------------------------------

@@ -27,10 +27,15 @@ def test_the_tour(browser: Browser, tmp_path: Path) -> None:
         page = Watched(browser.new_page(viewport=WIDE))  # type: ignore[arg-type]  # its stubs want a TypedDict
         key = register_and_make_key(page, server.url)
         shell = Shell(server, tmp_path, DOORWARD_KEY=key)
-        made, verify, push, read = BLOCKS
+        made, verify, refused, push, read = BLOCKS
         shell.run(made)
         first = shell.json(verify)
         assert (first["code"], first["daily"]["used"], first["daily"]["limit"]) == ("VALID", 1, 100)
+        second = shell.json(refused)
+        assert (second["code"], second["daily"]["used"], "clears_at" in second) == ("DAILY_LIMIT_REACHED", 1, True)
+        page.page.get_by_role("link", name="Usage").first.click()
+        page.page.get_by_role("link", name="The daily limit is reached").click()
+        assert second["decision_id"] in page.page.url
         pushed = shell.json(push)
         assert (pushed["accepted"], pushed["duplicate"], pushed["rejected"]) == (3, 0, 0)
         found = until(lambda: shell.json(read)["items"])

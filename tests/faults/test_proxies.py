@@ -60,7 +60,8 @@ def test_only_what_the_trusted_proxies_added_counts(app: Doorward, key: str, set
     [
         ("2001:db8:1::5", "VALID"), ("[2001:db8:1::5]:443", "VALID"), ("203.0.113.7:5000", "VALID"),
         ("::ffff:203.0.113.7", "VALID"), ("2001:db8:1::5%eth0", "VALID"), ("2001:db8:2::5", "IP_NOT_ALLOWED"),
-        ("::ffff:198.51.100.9", "IP_NOT_ALLOWED"), ("203.0.113", "IP_NOT_ALLOWED"), ("203.0.113.7/24", "IP_NOT_ALLOWED"),
+        ("::ffff:198.51.100.9", "IP_NOT_ALLOWED"), ("203.0.113", "IP_NOT_ALLOWED"),
+        ("203.0.113.7/24", "IP_NOT_ALLOWED"),
         ("unknown", "IP_NOT_ALLOWED"), ("_hidden", "IP_NOT_ALLOWED"), ("3405803783", "IP_NOT_ALLOWED"),
         ("0313.0.0161.07", "IP_NOT_ALLOWED"), ("203.0.113.7\u00e9", "IP_NOT_ALLOWED"), (" ", "IP_NOT_ALLOWED"),
     ],

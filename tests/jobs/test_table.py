@@ -27,6 +27,9 @@ SAYS = {
     "count_usage": r"counted",
     "warn_users": r"told 0, mailed 0",
     "forget_refusals": r"forgot 0",
+    "forget_warnings": r"forgot 0",
+    "end_leases": r"ended 0, lost 0",
+    "forget_kept_answers": r"forgot 0",
     "tell_expiring_keys": r"told 0",
     "send_mail": r"sent 0, failed 0",
 }

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from portal.accounts.lifecycle import edit_user, reactivate, suspend
 from portal.accounts.models import User
@@ -17,7 +17,7 @@ from portal.core import clock
 from portal.core.access import operator_actor
 from portal.core.database import db, transaction
 from portal.core.settings import Settings
-from portal.keys import known
+from portal.keys import known, verify
 from portal.keys.models import ApiKey
 from portal.keys.service import change_key, own_keys, revoke_key
 from portal.keys.terms import terms_of
@@ -183,3 +183,16 @@ def test_only_so_many_keys_are_remembered(
             assert gate.post("/keys/verify", {"key": key}).get_json()["code"] == "VALID"
         assert len(known._kept) <= 10
     assert ask()["daily"]["used"] == 29
+
+
+def test_only_so_many_last_uses_are_remembered(
+    alice: User, ask: Ask, machine: Callable[..., Machine], key_of: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "MOST_NOTED", 3)
+    verify._noted.clear()
+    gate = machine("keys:verify", name="other")
+    for key in [key_of(alice) for _ in range(8)]:
+        assert gate.post("/keys/verify", {"key": key}).get_json()["code"] == "VALID"
+        assert len(verify._noted) <= 3
+    used = select(func.count()).where(ApiKey.last_used_at.is_not(None))
+    assert db.session.scalar(used) == 8

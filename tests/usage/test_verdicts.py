@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from portal.accounts.models import User
 from portal.core.access import operator_actor
 from portal.core.database import db, transaction
 from portal.keys.models import ApiKey
@@ -109,6 +110,7 @@ def test_of_two_checks_that_fail_the_first_is_told_and_nothing_is_used_up(
         plans = [create_plan(operator_actor(), PlanTerms(name, 100, rate_per_minute=rate)) for name, rate in RATES]
     for number, pair in enumerate(PAIRS):
         alice = make_account(f"alice-{number}", plan_id=plans[0].id)
+        assert isinstance(alice, User)
         key, asked = key_of(alice), {}
         with transaction():
             row = db.session.scalars(select(ApiKey).where(ApiKey.user_id == alice.id)).one()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -195,3 +195,17 @@ def test_choosing_twice_is_as_good_as_once(alice: Account) -> None:
         with transaction():
             set_usage_warnings(actor_named("alice"), on)
         assert db.session.get_one(User, alice.id).warn_by_mail is on
+
+
+def test_marks_of_days_long_over_are_forgotten(spend: Spend) -> None:
+    spend(10)
+    assert run_summary() == "forgot 0"
+    clock.shift(clock.offset() + timedelta(days=32))
+    spend(8)
+    assert run_summary() == "forgot 2"
+    assert [row.mark for row in db.session.scalars(select(UsageWarning))] == [80]
+
+
+def run_summary() -> str:
+    """What the job says that forgets warnings."""
+    return JOBS["forget_warnings"].work()

@@ -1,0 +1,246 @@
+"""The connections of hot statements: committed before the answer, one failing alone, broken ones not kept."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import Any
+
+import pytest
+from sqlalchemy.engine import make_url
+
+from portal.accounts.models import User
+from portal.core import hot
+from portal.core.database import db, transaction
+from portal.core.errors import Unavailable
+from portal.core.settings import Settings
+from portal.web.frame import Doorward
+from tests.people import make_account
+
+MANY = pytest.mark.parametrize("setting", [{"threads": 64, "db_timeout_s": 30}])
+ADD = "UPDATE users SET boost_extra = boost_extra + 1"
+ADD_TO = {
+    name: f"{ADD} WHERE account_id = (SELECT id FROM accounts WHERE username = '{name}')"  # noqa: S608  # two constants
+    for name in ("alice", "bob")
+}
+READ = "SELECT SUM(boost_extra) FROM users"
+
+
+class Stop(BaseException):
+    """What ends a process in the middle of its work."""
+
+
+@pytest.fixture(autouse=True)
+def alice(app: Doorward) -> User:
+    """Alice, on whom the statements of these tests count."""
+    made = make_account("alice")
+    assert isinstance(made, User)
+    db.session.remove()
+    return made
+
+
+def count() -> int:
+    """How far it was counted, as committed."""
+    return int(hot.read(READ, {})[0])
+
+
+def add(raw: Any) -> int:
+    """Count one more."""
+    raw.execute(ADD)
+    return int(raw.execute(READ).fetchone()[0])
+
+
+def kept() -> list[Any]:
+    """The connections that wait for the next use."""
+    return hot._hot().free
+
+
+def together(app: Doorward, works: list[Callable[[Any], Any]]) -> list[Any]:
+    """What comes of works that all stand in line behind one that is being done; errors as they were raised."""
+    inside, go = threading.Event(), threading.Event()
+
+    def hold(raw: Any) -> int:
+        inside.set()
+        assert go.wait(30)
+        return 0
+
+    def write(work: Callable[[Any], Any]) -> Any:
+        with app.app_context():
+            try:
+                return hot.write(work)
+            except BaseException as error:
+                return error
+
+    with ThreadPoolExecutor(len(works) + 1) as pool:
+        first = pool.submit(write, hold)
+        assert inside.wait(30)
+        others = [pool.submit(write, work) for work in works]
+        waiting = hot._hot().waiting
+        while db.engine.dialect.name == "sqlite" and len(waiting) < len(works):
+            pass
+        go.set()
+        assert first.result(30) == 0
+        return [other.result(30) for other in others]
+
+
+def test_what_was_written_is_seen_by_the_next_reader() -> None:
+    assert [hot.write(add) for _ in range(3)] == [1, 2, 3]
+    assert (count(), hot.read_together(lambda raw: raw.execute(READ).fetchone()[0])) == (3, 3)
+    assert hot.read("SELECT account_id FROM users WHERE boost_extra > 9", {}) is None
+
+
+@MANY
+def test_those_who_wait_are_committed_and_each_has_its_own_answer(app: Doorward) -> None:
+    assert sorted(together(app, [add] * 30)) == list(range(1, 31))
+    assert count() == 30
+
+
+@MANY
+def test_one_that_fails_fails_alone(app: Doorward) -> None:
+    def fail(raw: Any) -> int:
+        raw.execute(ADD)
+        raise ValueError("mine")
+
+    made = together(app, [add, fail, add, fail, add])
+    assert sorted(one for one in made if isinstance(one, int)) == [1, 2, 3]
+    assert [str(one) for one in made if isinstance(one, ValueError)] == ["mine", "mine"]
+    assert count() == 3
+
+
+@MANY
+def test_a_process_that_is_stopped_leaves_nothing_half_done(app: Doorward) -> None:
+    def stop(raw: Any) -> int:
+        raw.execute(ADD)
+        raise Stop
+
+    made = together(app, [add, stop])
+    assert isinstance(made[1], Stop)
+    assert count() == sum(isinstance(one, int) for one in made)
+    assert hot.write(add) == count()
+
+
+def test_whoever_met_a_rival_begins_again_but_not_for_ever() -> None:
+    tries: list[int] = []
+
+    def meet(raw: Any) -> int:
+        raw.execute(ADD)
+        tries.append(1)
+        if len(tries) < 4:
+            raise hot.Again
+        return len(tries)
+
+    assert (hot.write(meet), count()) == (4, 1)
+
+    def always(raw: Any) -> int:
+        raw.execute(ADD)
+        raise hot.Again
+
+    with pytest.raises(Unavailable) as raised:
+        hot.write(always)
+    assert (raised.value.retry_after, count()) == (1, 1)
+
+
+@MANY
+def test_two_that_wait_for_each_other_both_end_well(app: Doorward) -> None:
+    make_account("bob")
+    db.session.remove()
+    met = threading.Barrier(2)
+
+    def cross(raw: Any, first: str, second: str, tries: list[int]) -> int:
+        tries.append(1)
+        for name in (first, second):
+            raw.execute(ADD_TO[name])
+            if name == first and len(tries) == 1 and db_is_postgres:
+                met.wait(10)
+        return 1
+
+    db_is_postgres = db.engine.dialect.name == "postgresql"
+    made: list[int] = []
+
+    def write(pair: tuple[str, str]) -> None:
+        tries: list[int] = []
+        with app.app_context():
+            made.append(hot.write(lambda raw: cross(raw, *pair, tries)))
+
+    threads = [threading.Thread(target=write, args=(pair,)) for pair in (("alice", "bob"), ("bob", "alice"))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert (made, count()) == ([1, 1], 4)
+
+
+def test_a_connection_that_broke_is_not_used_again() -> None:
+    hot.write(add)
+    before = list(kept())
+
+    def lose(raw: Any) -> None:
+        raw.close()
+        raise ValueError
+
+    with pytest.raises(ValueError):
+        hot.write(lose)
+    assert not set(map(id, before)) & set(map(id, kept()))
+
+    def broken(_: Any) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    hot.write(add)
+    with pytest.raises(sqlite3.OperationalError):
+        hot.read_together(broken)
+    assert kept() == []
+    assert hot.write(add) == 3
+
+
+def test_a_failure_outside_a_transaction_keeps_the_connection() -> None:
+    def fail(_: Any) -> None:
+        raise ValueError
+
+    hot.write(add)
+    before = len(kept())
+    with pytest.raises(ValueError):
+        hot.read_together(fail)
+    assert len(kept()) == before >= 1
+
+
+def test_connections_go_with_the_pool_they_came_from() -> None:
+    hot.write(add)
+    assert len(kept()) >= 1
+    db.engine.dispose()
+    assert kept() == []
+    assert hot.write(add) == 2
+
+
+def test_whoever_has_written_already_is_refused_instead_of_waiting_for_itself() -> None:
+    with transaction():
+        assert hot.write(add) == 1
+        db.session.execute(db.text(ADD))
+        with pytest.raises(RuntimeError):
+            hot.write(add)
+    assert hot.write(add) == 3
+
+
+@pytest.fixture
+def held(settings: Settings) -> Iterator[None]:
+    """Somebody else writes for long."""
+    url = make_url(settings.database_url)
+    if url.get_backend_name() != "sqlite":
+        yield
+        return
+    with closing(sqlite3.connect(url.database or "", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+@pytest.mark.parametrize("setting", [{"db_timeout_s": 1}])
+def test_a_file_that_somebody_holds_is_an_error_in_time(app: Doorward, held: None) -> None:
+    if db.engine.dialect.name == "sqlite":
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            hot.write(add)
+        assert count() == 0
+    else:
+        assert hot.write(add) == 1
