@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +10,13 @@ import click
 
 from portal.cli.frame import echo_json, in_frame, named_account
 from portal.core.access import operator_actor
-from portal.core.errors import NotFound
+from portal.core.errors import Invalid, NotFound
+from portal.core.text import BadName
 from portal.insight.user_usage import refusal_list, refusal_story, user_usage
+from portal.usage.consuming import Consumed, Wanted, consume
 from portal.usage.history import last_days
+from portal.usage.prices import canonical_model
+from portal.usage.refunds import refund
 from portal.usage.refusal_reading import find_refusal, was_allowed
 
 if TYPE_CHECKING:
@@ -20,7 +25,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def usage() -> None:
-    """Usage: show, refusals, why."""
+    """Usage: show, consume, refund, refusals, why."""
 
 
 @usage.command("show")
@@ -61,6 +66,42 @@ def usage_show(name: str, days: int) -> None:
     )
 
 
+@usage.command("consume")
+@click.argument("name")
+@click.option("--conversations", type=click.IntRange(0, 1_000_000), default=1, show_default=True)
+@click.option("--credits", type=click.IntRange(0, 1_000_000), help="Left out: the plan's price for the model.")
+@click.option("--model", default="")
+@in_frame
+def usage_consume(name: str, conversations: int, credits: int | None, model: str) -> None:
+    """Spend for a user, as a client would; a refusal is an answer too, and exits with 3."""
+    wanted = Wanted(named_account(name).id, None, conversations, credits, _model(model))
+    made = consume(operator_actor(), wanted, face=lambda _: b"")
+    if not isinstance(made, Consumed):  # only a call that names itself is answered as before
+        raise TypeError(type(made).__name__)
+    verdict, standing = made.verdict, made.verdict.standing
+    echo_json(
+        {
+            "code": verdict.code,
+            "decision_id": verdict.decision_id,
+            "used": standing.used if standing else None,
+            "remaining": standing.remaining if standing else None,
+            "credits": standing.credits if standing else None,
+        }
+    )
+    if verdict.code != "VALID":
+        sys.exit(3)
+
+
+@usage.command("refund")
+@click.argument("decision_id")
+@click.option("--reason", required=True)
+@in_frame
+def usage_refund(decision_id: str, reason: str) -> None:
+    """Take a decision back, once; a lost lease by its id."""
+    made = refund(operator_actor().because(reason), decision_id)
+    echo_json({"user_id": made.user_id, "conversations": made.conversations, "credits": made.credits})
+
+
 @usage.command("refusals")
 @click.argument("name")
 @in_frame
@@ -83,6 +124,13 @@ def usage_why(decision_id: str) -> None:
         raise NotFound("there is no refusal with this decision id; they are kept for 30 days")
     story = refusal_story(operator_actor(), found.user_id, found.id)
     echo_json({"allowed": False, "username": story.username, "key": story.key and asdict(story.key), **_told(found)})
+
+
+def _model(typed: str) -> str:
+    try:
+        return canonical_model(typed) if typed else ""
+    except BadName as error:
+        raise Invalid({"model": str(error)}) from None
 
 
 def _told(row: RefusalSeen) -> dict[str, Any]:

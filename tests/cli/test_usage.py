@@ -72,3 +72,20 @@ def test_bad_input_is_one_line_and_a_code(
     assert done.exit_code != 0
     assert done.stdout == ""
     assert "Traceback" not in done.output
+
+
+def test_consume_spends_and_refund_gives_back_once(
+    doorward: Callable[..., Result], answers: list[dict[str, Any]]
+) -> None:
+    refused = doorward("usage", "consume", "alice")
+    assert (refused.exit_code, json.loads(refused.stdout)["code"]) == (3, "DAILY_LIMIT_REACHED")
+    given = json.loads(doorward("usage", "refund", answers[0]["decision_id"], "--reason", "an outage").stdout)
+    assert (given["conversations"], given["credits"]) == (1, 0)
+    again = doorward("usage", "refund", answers[0]["decision_id"], "--reason", "an outage")
+    assert (again.exit_code, again.stderr) == (1, "doorward: This decision was refunded already.\n")
+    spent = json.loads(doorward("usage", "consume", "alice", "--model", "M-1").stdout)
+    assert (spent["code"], spent["used"], spent["remaining"]) == ("VALID", 2, 0)
+    assert doorward("usage", "refund", "nonsense", "--reason", "x").exit_code == 1
+    assert doorward("usage", "consume", "nobody").exit_code == 1
+    assert doorward("usage", "consume", "alice", "--model", "m" * 81).exit_code == 1
+    assert doorward("usage", "consume", "alice", "--conversations", "-1").exit_code == 2

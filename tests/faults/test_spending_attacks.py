@@ -1,0 +1,244 @@
+"""What was tried to spend more than there is, or to learn or write what one may not: each through the door used."""
+
+from __future__ import annotations
+
+import contextvars
+import json
+import re
+from collections import Counter
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any, Literal
+
+import pytest
+from sqlalchemy import func, select
+from werkzeug.test import EnvironBuilder, run_wsgi_app
+
+from portal.accounts.models import User
+from portal.core.access import operator_actor
+from portal.core.database import db, transaction
+from portal.core.settings import Settings
+from portal.keys.models import ApiKey
+from portal.usage.credits import find_drift, grant_credits
+from portal.usage.models import Lease, Refund, Refusal, UsageDay, UsageDetail
+from portal.usage.rates import forget_rates
+from portal.web.envelope import Envelope
+from portal.web.frame import Doorward
+from portal.web.logs import set_up_logs
+from tests.conftest import Machine
+from tests.people import make_account
+from tests.races import race
+from tests.visitor import Visitor
+
+HANDS = 12
+
+
+@pytest.fixture
+def alice(app: Doorward) -> User:
+    """Alice, ten conversations a day, fifty credits."""
+    made = make_account("alice", daily_limit_override=10)
+    assert isinstance(made, User)
+    with transaction():
+        grant_credits(operator_actor().because("a test"), made.id, 50)
+    return made
+
+
+def used(user: User) -> int:
+    """What the day's counter says, which that of the details must say too."""
+    db.session.expire_all()
+    day = db.session.scalar(select(func.coalesce(func.sum(UsageDay.used), 0)).where(UsageDay.user_id == user.id)) or 0
+    details = select(func.coalesce(func.sum(UsageDetail.used), 0)).where(UsageDetail.user_id == user.id)
+    assert db.session.scalar(details) == day
+    return int(day)
+
+
+def credits_of(gate: Machine, user: User) -> int:
+    """The credits left, and no drift between balance and ledger."""
+    assert find_drift().count == 0
+    said = gate.post("/usage/consume", {"user_id": str(user.id), "cost": {"conversations": 0}}).get_json()
+    left: int = said["credits"]["remaining"]
+    return left
+
+
+def twin(app: Doorward, gate: Machine) -> Machine:
+    """The same client in another thread."""
+    return Machine(app.test_client(), gate.token)
+
+
+def race_posts(app: Doorward, gate: Machine, calls: list[tuple[str, Any, dict[str, str]]]) -> list[tuple[int, Any]]:
+    """(path, body, headers) each, all at once."""
+
+    def call(number: int) -> tuple[int, Any]:
+        path, body, headers = calls[number]
+        answer = twin(app, gate).post(path, body, headers=headers)
+        return answer.status_code, answer.get_json()
+
+    return race(len(calls), call)
+
+
+def test_no_mix_of_doors_gets_more_than_the_day_holds(
+    app: Doorward, alice: User, machine: Callable[..., Machine], key_of: Callable[..., str]
+) -> None:
+    gate, key = machine(), key_of(alice)
+    one = {"cost": {"conversations": 1, "credits": 3}}
+    calls: list[tuple[str, Any, dict[str, str]]] = []
+    for _ in range(4):
+        calls += [
+            ("/keys/verify", {"key": key, **one}, {}),
+            ("/keys/verify-many", {"items": [{"key": key, **one}] * 5}, {}),
+            ("/usage/consume", {"username": "alice", **one}, {}),
+            ("/usage/leases", {"key": key, "conversations": 4, "credits": 9}, {}),
+        ]
+    spent = taken = 0
+    for (path, *_), (status, said) in zip(calls, race_posts(app, gate, calls), strict=True):
+        assert status == 200, said
+        if path.endswith("leases"):
+            spent, taken = spent + said["granted"]["conversations"], taken + said["granted"]["credits"]
+        else:
+            passed = sum(one["valid"] for one in said.get("items", [said]))
+            spent, taken = spent + passed, taken + 3 * passed
+    assert spent == used(alice) <= 10
+    assert credits_of(gate, alice) == 50 - taken >= 0
+
+
+def test_a_hundred_times_the_same_key_in_one_call_is_counted_a_hundred_times(
+    alice: User, machine: Callable[..., Machine], key_of: Callable[..., str]
+) -> None:
+    gate, key = machine(), key_of(alice)
+    said = gate.post("/keys/verify-many", {"items": [{"key": key, "cost": {"credits": 7}}] * 100}).get_json()["items"]
+    assert Counter(one["code"] for one in said) == {"VALID": 7, "CREDITS_EXHAUSTED": 93}
+    assert (used(alice), credits_of(gate, alice)) == (7, 1)
+
+
+def test_a_lease_is_settled_once_however_many_report_at_once(
+    app: Doorward, alice: User, machine: Callable[..., Machine]
+) -> None:
+    gate = machine()
+    made = gate.post("/usage/leases", {"user_id": str(alice.id), "conversations": 8, "credits": 20}).get_json()
+    path = f"/usage/leases/{made['lease_id']}/settle"
+    body = {"used": {"conversations": 2, "credits": 5}}
+    calls: list[tuple[str, Any, dict[str, str]]] = [(path, body, {"Idempotency-Key": f"n{n % 3}"}) for n in range(HANDS)]
+    calls += [("/usage/refund", {"decision_id": made["lease_id"]}, {})] * 4
+    calls += [(path, {"used": {"conversations": n, "credits": n}}, {}) for n in (0, 1, 3)]
+    answers = race_posts(app, gate, calls)
+    assert {status for status, _ in answers} <= {200, 409, 422}
+    lease = db.session.scalars(select(Lease).execution_options(populate_existing=True)).one()
+    assert lease.state == "settled"
+    assert used(alice) == lease.used_conversations
+    assert credits_of(gate, alice) == 50 - lease.used_credits
+    assert not db.session.scalars(select(Refund)).all()
+
+
+def test_a_decision_in_any_spelling_comes_back_once_under_any_key(
+    app: Doorward, alice: User, machine: Callable[..., Machine], key_of: Callable[..., str]
+) -> None:
+    gate, key = machine(), key_of(alice)
+    decision = gate.post("/keys/verify", {"key": key, "cost": {"conversations": 5, "credits": 5}}).get_json()
+    assert gate.post("/keys/verify", {"key": key, "cost": {"conversations": 5, "credits": 5}}).get_json()["valid"]
+    told = decision["decision_id"]
+    standard = told[3:].replace("-", "+").replace("_", "/")
+    spellings = [told, told + "=", told + "==", f" {told}", f"{told}\n", f"ok_{standard}", told[:9] + "\n" + told[9:],
+                 told.replace("ok_", "OK_"), told + "A", told[:-1], told[:20] + "!" + told[20:]]  # fmt: skip
+    calls: list[tuple[str, Any, dict[str, str]]] = [
+        ("/usage/refund", {"decision_id": spelling}, {"Idempotency-Key": f"k{n}"} if n % 2 else {})
+        for n, spelling in enumerate(spellings * 2)
+    ]
+    answers = race_posts(app, gate, calls)
+    assert {status for status, _ in answers} <= {200, 404, 409, 422}
+    assert (used(alice), credits_of(gate, alice)) == (5, 45)
+
+
+def test_a_name_for_a_call_is_one_per_caller_route_and_body(
+    alice: User, machine: Callable[..., Machine], key_of: Callable[..., str]
+) -> None:
+    gate, other, key = machine(), machine(name="other"), key_of(alice)
+    body, named = {"key": key}, {"Idempotency-Key": "n"}
+    first = gate.post("/keys/verify", body, headers=named)
+    again = gate.post("/keys/verify", body, headers=named)
+    assert first.get_json() == again.get_json()
+    assert again.headers["Idempotent-Replayed"] == "true"
+    spaced = json.dumps(body, indent=1).encode()
+    sent = {**named, "Content-Type": "application/json"}
+    tries = [
+        gate.post("/keys/verify", data=spaced, headers=sent),
+        gate.post("/keys/verify-many", {"items": [body]}, headers=named),
+        gate.post("/usage/consume", {"username": "alice"}, headers=named),
+        gate.post("/usage/leases", {"key": key, "conversations": 1}, headers=named),
+        gate.post("/usage/refund", {"decision_id": first.get_json()["decision_id"]}, headers=named),
+    ]
+    assert {(answer.status_code, answer.get_json()["code"]) for answer in tries} == {(422, "IDEMPOTENCY_MISMATCH")}
+    assert used(alice) == 1
+    assert "Idempotent-Replayed" not in other.post("/keys/verify", body, headers=named).headers
+    assert used(alice) == 2
+
+
+@pytest.mark.parametrize("name", ["", " ", "a b", "x" * 256, "\u00e9", "a\tb", "\x7f", "\u0660"])
+def test_a_name_that_is_none_spends_nothing(
+    alice: User, machine: Callable[..., Machine], key_of: Callable[..., str], name: str
+) -> None:
+    gate, key = machine(), key_of(alice)
+    for path, body in (("/keys/verify", {"key": key}), ("/usage/leases", {"key": key, "conversations": 1})):
+        sent = {"Idempotency-Key": name.encode().decode("latin-1")}
+        assert gate.post(path, body, headers=sent).status_code == 422
+    assert used(alice) == 0
+
+
+@pytest.mark.parametrize("length", ["0" * 5000 + "24", "9" * 5000, "\u00b2", "+24", "-1", "1e2", " "])
+def test_a_length_that_is_none_is_no_server_error(app: Doorward, machine: Callable[..., Machine], length: str) -> None:
+    """`int` refuses 4,300 digits and more, and what `isdigit` takes for digits."""
+    gate, body = machine(), b'{"key": "dw_none", "x": 1}'
+    builder = EnvironBuilder("/api/v1/keys/verify", method="POST", headers=gate.headers())
+    environ = builder.get_environ()
+    environ |= {"CONTENT_TYPE": "application/json", "CONTENT_LENGTH": length, "wsgi.input": BytesIO(body)}
+    _, status, _ = contextvars.Context().run(run_wsgi_app, app.wsgi_app, environ, True)
+    assert 400 <= int(status[:3]) < 500
+
+
+def test_what_is_asked_of_a_key_is_kept_short(
+    alice: User, machine: Callable[..., Machine], key_of: Callable[..., str], person: Callable[..., Visitor]
+) -> None:
+    gate, key = machine(), key_of(alice)
+    with transaction():
+        db.session.scalars(select(ApiKey)).one().scopes = ["chat"]
+    for scope in ("x" * 100_000, "a\0b"):
+        answer = gate.post("/keys/verify-many", {"items": [{"key": key}, {"key": key, "scopes": ["chat", scope]}]})
+        assert (answer.status_code, list(answer.get_json()["errors"])[0]["pointer"]) == (422, "/items/1/scopes/1")
+    assert used(alice) == 0
+    assert gate.post("/keys/verify", {"key": key, "scopes": ["<b>\u202e"]}).get_json()["code"] == "SCOPE_MISSING"
+    assert db.session.scalars(select(Refusal)).one().last_facts["scopes_missing"] == ["<b>\u202e"]
+
+
+@pytest.mark.parametrize("setting", [{"trusted_proxies": 1}])
+def test_a_whole_network_of_addresses_is_one_who_hands_in_keys(app: Doorward) -> None:
+    forget_rates()
+    client = app.test_client()
+
+    def hand_in(address: str) -> int:
+        headers = {"X-Forwarded-For": address}
+        return client.post("/api/v1/keys/leaked", json={"key": "dw_none"}, headers=headers).status_code
+
+    assert [hand_in(f"2001:db8:1:2:{n:x}::1") for n in range(31)] == [202] * 30 + [429]
+    assert hand_in("2001:db8:1:3::1") == hand_in("203.0.113.7") == 202
+    forget_rates()
+
+
+@pytest.mark.parametrize("log_format", ["console", "json"])
+def test_no_secret_in_a_path_gets_into_the_log(
+    capsys: pytest.CaptureFixture[str], log_format: Literal["console", "json"]
+) -> None:
+    secret = "Abc-_123" * 6
+    set_up_logs(Settings(log_format=log_format, log_level="info"))
+    paths = [f"//reset/{secret}", f"///invitation//{secret}", f"/reset/\n{secret}", f"/api/v1/keys/dw_{secret}",
+             f"/dwc_{secret}/x", f"/x=dw_{secret}", f"/a b/dw_{secret}"]  # fmt: skip
+
+    def nothing(_environ: Any, start_response: Any) -> list[bytes]:
+        start_response("404 NOT FOUND", [])
+        return []
+
+    for path in paths:
+        environ = EnvironBuilder().get_environ() | {"PATH_INFO": path}
+        run_wsgi_app(Envelope(nothing, Settings()), environ, buffered=True)
+    logged = capsys.readouterr().err
+    assert len(logged.splitlines()) == len(paths)
+    assert not re.search(re.escape(secret[:20]), logged)
+    set_up_logs(Settings(log_level="error"))
