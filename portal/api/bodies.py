@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, TypeVar
+from unicodedata import normalize
 
 import msgspec
 from flask import request
@@ -19,6 +20,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 # What the decoder says of a member that is not where it looked: the pointer names that member, not what holds it.
 MEMBER = re.compile(r"Object (?:contains unknown|missing required) field `(.*)`", flags=re.S)
 MOST_NAMED = 100
+MOST_MODEL = 80
 _decoders: dict[type[msgspec.Struct], msgspec.json.Decoder[msgspec.Struct]] = {}
 
 
@@ -76,3 +78,12 @@ def check_text(pointer: str, text: str, most: int) -> str:
     if len(text) > most or "\0" in text:
         raise Invalid({pointer: gettext("A text of at most %(most)s characters, without NUL.", most=most)})
     return text
+
+
+def check_model(pointer: str, text: str) -> str:
+    """A model's name in the form in which plans keep its price, composed too: another spelling is no other price.
+    Raises Invalid."""
+    name = text.strip().lower()
+    if not name.isascii():
+        name = normalize("NFC", normalize("NFC", name).strip().lower()).strip()
+    return check_text(pointer, name, MOST_MODEL)

@@ -8,7 +8,7 @@ import msgspec
 import orjson
 from flask import Blueprint, Response, request
 
-from portal.api.bodies import check_json, check_text, decode, json_body, read_body
+from portal.api.bodies import check_json, check_model, check_text, decode, json_body, read_body
 from portal.api.repeating import answer_of, repeat_here
 from portal.api.shapes import answer_shape
 from portal.core.access import Capability
@@ -31,6 +31,7 @@ open_blueprint = Blueprint("open_keys", __name__, url_prefix="/keys")
 Units = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 MOST_QUESTIONS = 100
 MOST_SCOPES = 50
+MOST_SCOPE = 100
 
 
 class CostShape(msgspec.Struct, forbid_unknown_fields=True):
@@ -62,16 +63,21 @@ class LeakedShape(msgspec.Struct, forbid_unknown_fields=True):
     key: str
 
 
-def _question(asked: VerifyShape, where: str = "") -> Question:
-    if len(asked.scopes) > MOST_SCOPES:
+def check_scopes(where: str, scopes: list[str]) -> tuple[str, ...]:
+    """The scopes of a question, few and short: a refusal keeps those that were missing. Raises Invalid."""
+    if len(scopes) > MOST_SCOPES:
         raise Invalid({f"{where}/scopes": gettext("At most %(most)s.", most=MOST_SCOPES)})
+    return tuple(check_text(f"{where}/scopes/{place}", scope, MOST_SCOPE) for place, scope in enumerate(scopes))
+
+
+def _question(asked: VerifyShape, where: str = "") -> Question:
     return Question(
         key=check_text(f"{where}/key", asked.key, 400),
         conversations=asked.cost.conversations,
         credits=asked.cost.credits,
-        scopes=tuple(asked.scopes),
+        scopes=check_scopes(where, asked.scopes) if asked.scopes else (),
         ip=None if asked.ip is None else check_text(f"{where}/ip", asked.ip, 100),
-        model=check_text(f"{where}/model", asked.model.strip().lower(), 80) if asked.model else "",
+        model=check_model(f"{where}/model", asked.model) if asked.model else "",
     )
 
 

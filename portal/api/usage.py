@@ -9,8 +9,8 @@ import msgspec
 import orjson
 from flask import Blueprint, Response
 
-from portal.api.bodies import check_text, decode, json_body, read_body
-from portal.api.keys import CostShape, Units
+from portal.api.bodies import check_model, check_text, decode, json_body, read_body
+from portal.api.keys import CostShape, Units, check_scopes
 from portal.api.repeating import answer_of, answer_once, repeat_here
 from portal.api.shapes import settled_shape, taken_shape, user_shape, verdict_shape
 from portal.core.access import Capability
@@ -18,11 +18,11 @@ from portal.core.errors import Invalid
 from portal.core.ids import parse_id
 from portal.core.text import folded, gettext
 from portal.keys.leasing import lease_for_key
+from portal.keys.verify import Question
 from portal.repeats.service import Replay
 from portal.usage.consuming import Consumed, Wanted, consume
 from portal.usage.leases import Taken, lease_for_user, settle_lease
 from portal.usage.refunds import refund
-from portal.usage.spending import Cost
 from portal.web.gates import requires
 from portal.web.identity import actor
 
@@ -54,6 +54,9 @@ class LeaseShape(msgspec.Struct, forbid_unknown_fields=True):
 
     key: str | None = None
     user_id: str | None = None
+    username: str | None = None
+    scopes: list[str] = msgspec.field(default_factory=list)
+    ip: str | None = None
     conversations: Units = 0
     credits: Units = 0
     ttl_s: int = 60
@@ -85,8 +88,14 @@ def _lease_face(taken: Taken) -> bytes:
     return orjson.dumps(taken_shape(taken))
 
 
-def _model(asked: str) -> str:
-    return check_text("/model", asked.strip().lower(), 80)
+def _wanted(user_id: str | None, username: str | None, conversations: int, credits: int | None, model: str) -> Wanted:
+    return Wanted(
+        user_id=None if user_id is None else _user_id(user_id),
+        username=None if username is None else folded(check_text("/username", username, 200).strip()),
+        conversations=conversations,
+        credits=credits,
+        model=check_model("/model", model),
+    )
 
 
 def _user_id(text: str) -> UUID:
@@ -101,13 +110,7 @@ def answer_consume(who: Actor, told: bytes, repeat: Repeat | None) -> bytes | Re
     body = decode(ConsumeShape, told)
     if (body.user_id is None) == (body.username is None):
         raise Invalid({"/user_id": gettext("Give either user_id or username.")})
-    wanted = Wanted(
-        user_id=None if body.user_id is None else _user_id(body.user_id),
-        username=None if body.username is None else folded(check_text("/username", body.username, 200).strip()),
-        conversations=body.cost.conversations,
-        credits=body.cost.credits,
-        model=_model(body.model),
-    )
+    wanted = _wanted(body.user_id, body.username, body.cost.conversations, body.cost.credits, body.model)
     made = consume(who, wanted, repeat=repeat, face=_face)
     return made if isinstance(made, Replay) else _face(made)
 
@@ -142,16 +145,23 @@ def refund_decision() -> Response:
 def open_lease() -> Response:
     """Spend a block in advance; as much of it as there is."""
     body = read_body(LeaseShape)
-    if (body.key is None) == (body.user_id is None):
-        raise Invalid({"/key": gettext("Give either key or user_id.")})
-    cost, model, repeat = Cost(body.conversations, body.credits), _model(body.model), repeat_here()
+    named = [name for name in (body.key, body.user_id, body.username) if name is not None]
+    if len(named) != 1:
+        raise Invalid({"/key": gettext("Give one of key, user_id and username.")})
     made: Taken | Replay
     if body.key is not None:
-        secret = check_text("/key", body.key, 400)
-        made = lease_for_key(actor(), secret, cost, body.ttl_s, model=model, repeat=repeat, face=_lease_face)
+        question = Question(
+            key=check_text("/key", body.key, 400),
+            conversations=body.conversations,
+            credits=body.credits,
+            scopes=check_scopes("", body.scopes),
+            ip=None if body.ip is None else check_text("/ip", body.ip, 100),
+            model=check_model("/model", body.model),
+        )
+        made = lease_for_key(actor(), question, body.ttl_s, repeat=repeat_here(), face=_lease_face)
     else:
-        user_id = _user_id(body.user_id or "")
-        made = lease_for_user(actor(), user_id, cost, body.ttl_s, model=model, repeat=repeat, face=_lease_face)
+        wanted = _wanted(body.user_id, body.username, body.conversations, body.credits, body.model)
+        made = lease_for_user(actor(), wanted, body.ttl_s, repeat=repeat_here(), face=_lease_face)
     return answer_of(made if isinstance(made, Replay) else _lease_face(made))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import date
 from functools import wraps
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec
 
@@ -62,7 +63,12 @@ def in_frame(command: Callable[P, None]) -> Callable[P, None]:
 
 def echo_json(value: Any) -> None:
     """Print JSON for programs."""
-    click.echo(json.dumps(value, indent=2, default=str))
+    click.echo(json.dumps(value, indent=2, default=_told))
+
+
+def _told(value: Any) -> str:
+    """Instants and dates in ISO 8601, all else as it prints."""
+    return value.isoformat() if isinstance(value, date) else str(value)
 
 
 def named_account(name: str) -> Account:

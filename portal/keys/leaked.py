@@ -13,6 +13,7 @@ from portal.audit import events
 from portal.audit.record import Target, record
 from portal.core import clock, crypto
 from portal.core.access import open_to_all
+from portal.core.addresses import neighbourhood
 from portal.core.database import db
 from portal.core.errors import LimitReached
 from portal.keys.letters import mail_leak
@@ -35,9 +36,9 @@ def report_leaked(actor: Actor, secret: str) -> None:
     """Revoke the living key that this is, whole, and tell its owner; do nothing about anything else.
 
     The same statements run in either case, and what is written of no key is taken back: the time tells nothing.
-    Raises LimitReached when an address hands in more than MOST_A_MINUTE.
+    Raises LimitReached when an address (of IPv6: its /64) hands in more than MOST_A_MINUTE.
     """
-    wait = reserve_call(uuid5(NAMESPACE_OID, actor.address or ""), MOST_A_MINUTE, clock.now())
+    wait = reserve_call(uuid5(NAMESPACE_OID, neighbourhood(actor.address)), MOST_A_MINUTE, clock.now())
     if wait is not None:
         raise LimitReached(retry_after=ceil(wait))
     digest = crypto.digest(secret if well_formed(secret) else KEY_PREFIX)

@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from portal.core import clock, crypto
+from portal.core.addresses import neighbourhood
 from portal.core.database import db, dialect_name
 from portal.core.errors import LimitReached
 from portal.core.text import BadName, canonical_email, folded, gettext
@@ -29,7 +30,9 @@ MOST = {"name": 10, "address": 100, "mail": 5, "register": 30}
 
 
 def counter_of(sort: str, value: str | None) -> str:
-    """The name of a counter: `name` for an account as typed, `address` for where it came from."""
+    """The name of a counter: `name` for an account as typed, `address` for where it came from, of IPv6 the /64."""
+    if sort in {"address", "register"}:
+        value = neighbourhood(value)
     return f"{sort}:{crypto.keyed_digest('throttle', _canonical(value or ''))}"
 
 

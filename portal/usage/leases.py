@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from portal.core.actor import Actor
     from portal.repeats.service import Repeat
+    from portal.usage.consuming import Wanted
 
 SHORTEST_S, LONGEST_S = 5, 300
 MOST = 1_000_000
@@ -83,22 +84,16 @@ def check_terms(conversations: int, credits: int, ttl_s: int) -> None:
 
 @needs(Capability.USAGE_LEASE)
 def lease_for_user(
-    actor: Actor,
-    user_id: UUID,
-    cost: Cost,
-    ttl_s: int,
-    *,
-    model: str = "",
-    repeat: Repeat | None = None,
-    face: Callable[[Taken], bytes],
+    actor: Actor, wanted: Wanted, ttl_s: int, *, repeat: Repeat | None = None, face: Callable[[Taken], bytes]
 ) -> Taken | Replay:
     """A lease on a user's budget without a key. Raises Invalid."""
+    cost = Cost(wanted.conversations, wanted.credits or 0)
     check_terms(cost.conversations, cost.credits, ttl_s)
     for _ in range(MOST_TRIES):
-        budget = find_budget(user_id=user_id)
+        budget = find_budget(user_id=wanted.user_id, name=wanted.username)
         if budget is None:
             return tell_of_nobody(actor, Taken(Verdict("USER_UNKNOWN", str(new_id())), None), repeat, face)
-        asked = Asked(Spending(budget, cost, model=model), refused=state_refusal(budget.state))
+        asked = Asked(Spending(budget, cost, model=wanted.model), refused=state_refusal(budget.state))
         try:
             return take_lease(actor, asked, ttl_s, repeat, face)
         except Stale:

@@ -64,8 +64,10 @@ def release_call(user_id: UUID, now: datetime) -> None:
         return
     with _one_at_a_time:
         count = _counts.get(user_id)
-        if count is not None and count[1] > 0:
-            count[1] -= 1
+        if count is None or minute < count[0] - 1:
+            return
+        place = 2 if minute < count[0] else 1  # it may have been counted a minute ago
+        count[place] = max(0, count[place] - 1)
 
 
 def forget_rates() -> None:

@@ -54,6 +54,8 @@ def refund(actor: Actor, decision_id: str) -> Refunded:
         if lease_id is None:
             raise NotFound(gettext("There is no such decision."))
         return refund_lease(actor, lease_id)
+    if not decision.conversations and not decision.plan_credits and not decision.own_credits:
+        raise Conflict(gettext("Nothing was spent by this decision."))
     if decision.made_at < clock.now() - LONGEST:
         raise Conflict(gettext("A decision can be refunded for 30 days."))
     return _take_back(actor, decision)

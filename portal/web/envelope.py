@@ -33,13 +33,18 @@ HEADERS = [
 ]
 STAY_ON_HTTPS = ("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
 KEEP_NOTHING = ("Cache-Control", "no-store")
-SECRET_STARTS = ("/setup/", "/invitation/", "/confirm/", "/reset/")
-SECRET_PATHS = re.compile(r"^/(setup|invitation|confirm|reset)/.+")
+SECRET_STARTS = ("/setup/", "/invitation/", "/confirm/", "/reset/", "//")
+# With slashes too many, which routing overlooks.
+SECRET_PATHS = re.compile(r"^/+(setup|invitation|confirm|reset)/.+", flags=re.S)
+# A key or token that a caller put into the address by mistake: what is shown of one anyway, and no more.
+KEY_IN_PATH = re.compile(r"(dwc?_[A-Za-z0-9_-]{4})[A-Za-z0-9_-]{12,}")
 
 
 def shown_path(path: str) -> str:
-    """The path as it may be logged: without the token of a mailed link."""
-    return SECRET_PATHS.sub(r"/\1/…", path) if path.startswith(SECRET_STARTS) else path
+    """The path as it may be logged: without the token of a mailed link, without an API key or a client's token."""
+    if path.startswith(SECRET_STARTS):
+        path = SECRET_PATHS.sub(r"/\1/…", path)
+    return KEY_IN_PATH.sub(r"\1…", path) if "dw" in path else path
 
 
 def _path_of(environ: WSGIEnvironment) -> str:

@@ -63,6 +63,7 @@ def test_an_api_key_is_no_credential_here(app: Doorward, key_of: Callable[..., s
 
 def test_a_token_in_the_query_string_is_no_credential(app: Doorward, machine: Callable[..., Machine]) -> None:
     token = machine().token
+    assert token
     for name in ("access_token", "token", "key", "authorization"):
         answer = app.test_client().post(f"{VERIFY}?{name}={token}", json={"key": "x"})
         assert answer.status_code == 400

@@ -229,10 +229,12 @@ def test_a_decision_is_taken_back_once(gate: Machine, alice: User, key_of: Calla
     assert (entry.amount, entry.balance, entry.reason, entry.decision_id) == (5, 50, "it failed", refund.decision_id)
 
 
-def test_a_look_can_be_taken_back_too_and_gives_nothing(gate: Machine, alice: User, key_of: Callable[..., str]) -> None:
+def test_where_nothing_was_spent_nothing_can_be_taken_back(
+    gate: Machine, alice: User, key_of: Callable[..., str]
+) -> None:
     decision = spend(gate, key_of(alice), 0, 0)
-    assert said(gate.post("/usage/refund", {"decision_id": decision}))["refunded"] == {"conversations": 0, "credits": 0}
-    said(gate.post("/usage/refund", {"decision_id": decision}), 409)
+    assert said(gate.post("/usage/refund", {"decision_id": decision}), 409)["code"] == "CONFLICT"
+    assert db.session.scalars(select(Refund)).all() == []
 
 
 def test_a_decision_that_is_none_or_was_altered_is_not_known(
@@ -433,6 +435,27 @@ def test_a_lease_that_cannot_be_is_refused(gate: Machine, body: object, pointer:
 def test_a_lease_for_nobody_is_an_answer(gate: Machine) -> None:
     body = said(gate.post("/usage/leases", {"user_id": str(new_id()), "conversations": 1}))
     assert (body["code"], body["lease_id"]) == ("USER_UNKNOWN", None)
+
+
+def test_a_lease_is_taken_by_name_too(gate: Machine, alice: User) -> None:
+    body = said(gate.post("/usage/leases", {"username": " Alice", "conversations": 2}))
+    assert (body["granted"]["conversations"], body["user"]["id"]) == (2, str(alice.id))
+    assert said(gate.post("/usage/leases", {"username": "nobody", "conversations": 2}))["code"] == "USER_UNKNOWN"
+    assert stands(alice) == (2, 50)
+
+
+def test_a_lease_by_key_wants_its_scopes_and_its_networks(
+    gate: Machine, alice: User, key_of: Callable[..., str]
+) -> None:
+    key = key_of(alice)
+    with transaction():
+        row = db.session.scalars(select(ApiKey)).one()
+        row.scopes, row.networks = ["chat"], ["203.0.113.0/24"]
+    asked = {"key": key, "conversations": 1, "scopes": ["chat"], "ip": "203.0.113.7"}
+    for more, code in (({}, "VALID"), ({"ip": None}, "IP_NOT_ALLOWED"), ({"scopes": ["images"]}, "SCOPE_MISSING")):
+        assert said(gate.post("/usage/leases", {**asked, **more}))["code"] == code
+    assert pointers(gate.post("/usage/leases", {**asked, "scopes": ["a"] * 51})) == {"/scopes"}
+    assert stands(alice) == (1, 50)
 
 
 def test_anothers_lease_is_not_found(gate: Machine, alice: User, machine: Callable[..., Machine]) -> None:

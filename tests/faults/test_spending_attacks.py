@@ -7,21 +7,26 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any, Literal
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import func, select
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from portal.accounts.models import User
+from portal.core import access
 from portal.core.access import operator_actor
 from portal.core.database import db, transaction
 from portal.core.settings import Settings
 from portal.keys.models import ApiKey
 from portal.usage.credits import find_drift, grant_credits
 from portal.usage.models import Lease, Refund, Refusal, UsageDay, UsageDetail
-from portal.usage.rates import forget_rates
+from portal.usage.plan_changes import change_plan
+from portal.usage.plans import PlanTerms, create_plan
+from portal.usage.rates import forget_rates, release_call, reserve_call
 from portal.web.envelope import Envelope
 from portal.web.frame import Doorward
 from portal.web.logs import set_up_logs
@@ -117,7 +122,8 @@ def test_a_lease_is_settled_once_however_many_report_at_once(
     made = gate.post("/usage/leases", {"user_id": str(alice.id), "conversations": 8, "credits": 20}).get_json()
     path = f"/usage/leases/{made['lease_id']}/settle"
     body = {"used": {"conversations": 2, "credits": 5}}
-    calls: list[tuple[str, Any, dict[str, str]]] = [(path, body, {"Idempotency-Key": f"n{n % 3}"}) for n in range(HANDS)]
+    calls: list[tuple[str, Any, dict[str, str]]]
+    calls = [(path, body, {"Idempotency-Key": f"n{n % 3}"}) for n in range(HANDS)]
     calls += [("/usage/refund", {"decision_id": made["lease_id"]}, {})] * 4
     calls += [(path, {"used": {"conversations": n, "credits": n}}, {}) for n in (0, 1, 3)]
     answers = race_posts(app, gate, calls)
@@ -202,7 +208,7 @@ def test_what_is_asked_of_a_key_is_kept_short(
         db.session.scalars(select(ApiKey)).one().scopes = ["chat"]
     for scope in ("x" * 100_000, "a\0b"):
         answer = gate.post("/keys/verify-many", {"items": [{"key": key}, {"key": key, "scopes": ["chat", scope]}]})
-        assert (answer.status_code, list(answer.get_json()["errors"])[0]["pointer"]) == (422, "/items/1/scopes/1")
+        assert (answer.status_code, answer.get_json()["errors"][0]["pointer"]) == (422, "/items/1/scopes/1")
     assert used(alice) == 0
     assert gate.post("/keys/verify", {"key": key, "scopes": ["<b>\u202e"]}).get_json()["code"] == "SCOPE_MISSING"
     assert db.session.scalars(select(Refusal)).one().last_facts["scopes_missing"] == ["<b>\u202e"]
@@ -242,3 +248,152 @@ def test_no_secret_in_a_path_gets_into_the_log(
     assert len(logged.splitlines()) == len(paths)
     assert not re.search(re.escape(secret[:20]), logged)
     set_up_logs(Settings(log_level="error"))
+
+
+def test_a_model_in_another_spelling_has_the_same_price(
+    alice: User, machine: Callable[..., Machine], key_of: Callable[..., str]
+) -> None:
+    """The table of prices is kept in NFC: a decomposed name found no price there, and cost nothing."""
+    gate, key = machine(), key_of(alice)
+    with transaction():
+        plan = create_plan(operator_actor(), PlanTerms(name="priced", daily_limit=10, prices={"Mod\u00e8le 1": 5}))
+        change_plan(operator_actor(), alice.id, plan.id)
+    for model in ("mod\u00e8le 1", "MODE\u0300LE 1", "\u00a0mode\u0300le 1 "):
+        before = credits_of(gate, alice)
+        for path, asked in (("/keys/verify", {"key": key}), ("/usage/consume", {"username": "alice"})):
+            assert gate.post(path, {**asked, "model": model}).get_json()["valid"]
+        assert credits_of(gate, alice) == before - 10, model
+
+
+def test_a_refused_call_of_the_last_minute_frees_no_place_in_this_one(app: Doorward) -> None:
+    forget_rates()
+    user, minute = uuid4(), datetime(2031, 12, 10, 12, 0, tzinfo=UTC)
+    last, now = minute - timedelta(milliseconds=1), minute + timedelta(seconds=59)
+    assert reserve_call(user, 3, last) is None
+    assert [reserve_call(user, 3, now) for _ in range(2)] == [None, None]
+    release_call(user, last)
+    assert reserve_call(user, 3, now) is None
+    assert reserve_call(user, 3, now) is not None
+    forget_rates()
+
+
+def test_a_scope_opens_its_own_routes_only(alice: User, machine: Callable[..., Machine]) -> None:
+    routes = {
+        "/keys/verify": "keys:verify", "/keys/verify-many": "keys:verify", "/usage/consume": "usage:consume",
+        "/usage/refund": "usage:consume", "/usage/leases": "usage:lease",
+        f"/usage/leases/{uuid4()}/settle": "usage:lease",
+        "/message-logs": "logs:write",
+    }  # fmt: skip
+    for number, scope in enumerate(sorted(access.SCOPES)):
+        gate = machine(scope, name=f"gate {number}")
+        for path, needed in routes.items():
+            status = gate.post(path, {}).status_code
+            assert (status == 403) == (scope != needed), (scope, path, status)
+    assert machine(name="whole").client.post("/api/v1/keys/verify", json={}).status_code == 401
+
+
+def test_no_key_or_token_is_kept_anywhere(
+    alice: User, machine: Callable[..., Machine], person: Callable[..., Visitor], key_of: Callable[..., str]
+) -> None:
+    gate, keys = machine(), [key_of(alice, f"key {n}") for n in range(3)]
+    with transaction():
+        db.session.scalars(select(ApiKey)).first().scopes = ["chat"]  # type: ignore[union-attr]  # made above
+    for key in keys:
+        named = {"Idempotency-Key": key[3:9]}
+        for path, body in (
+            ("/keys/verify", {"key": key, "scopes": ["other"]}),
+            ("/keys/verify", {"key": key, "cost": {"credits": 999}}),
+            ("/keys/verify-many", {"items": [{"key": key}, {"key": key + "x"}]}),
+            ("/usage/leases", {"key": key, "conversations": 2}), ("/keys/verify", {"key": key, "x": key}),
+        ):  # fmt: skip
+            said = gate.post(path, body, headers={**named, "Idempotency-Key": f"{key[3:9]}{len(json.dumps(body))}"})
+            assert key[10:] not in said.text
+    bob = person("bob")
+    made = bob.send(bob.get("/account/keys/new"), {"name": "mine"}).text
+    keys += set(re.findall(r"dw_[A-Za-z0-9_-]{49}", made))
+    assert len(keys) == 4
+    assert gate.client.post("/api/v1/keys/leaked", json={"key": keys[0]}).status_code == 202
+    assert gate.token is not None
+    secrets = [secret[10:] for secret in [*keys, gate.token]]
+    for table in db.metadata.sorted_tables:
+        for row in db.session.execute(select(table)).all():
+            told = " ".join(
+                value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) for value in row
+            )
+            assert not any(secret in told for secret in secrets), table.name
+
+
+def test_users_in_any_order_and_number_neither_block_nor_overspend(
+    app: Doorward, machine: Callable[..., Machine], key_of: Callable[..., str]
+) -> None:
+    gate, people = machine(), [make_account(f"user{n}", daily_limit_override=5) for n in range(6)]
+    keys = [key_of(one) for one in people]
+    with transaction():
+        for key in db.session.scalars(select(ApiKey)).all()[::2]:
+            key.daily_limit = 4
+        for one in people:
+            grant_credits(operator_actor().because("a test"), one.id, 20)
+    cost = {"cost": {"conversations": 1, "credits": 3}}
+    orders = [keys, keys[::-1], keys[::2] + keys[1::2], keys[3:] + keys[:3]] * 3
+    calls: list[tuple[str, Any, dict[str, str]]]
+    calls = [("/keys/verify-many", {"items": [{"key": key, **cost} for key in order]}, {}) for order in orders]
+    answers = race_posts(app, gate, calls)
+    assert {status for status, _ in answers} == {200}
+    for number, one in enumerate(people):
+        limit = 4 if number % 2 == 0 else 5
+        assert (used(one), credits_of(gate, one)) == (limit, 20 - 3 * limit)  # type: ignore[arg-type]  # users all
+
+
+def test_a_key_rotated_and_revoked_at_once_leaves_one_or_none(
+    app: Doorward, person: Callable[..., Visitor], machine: Callable[..., Machine]
+) -> None:
+    gate, alice = machine(), person("alice")
+    made = alice.send(alice.get("/account/keys/new"), {"name": "mine"})
+    secret = re.findall(r"dw_[A-Za-z0-9_-]{49}", made.text)[0]
+    path = f"/account/keys/{db.session.scalars(select(ApiKey)).one().id}"
+    token = next(f.get("value") for f in alice.get(path).tree.iter("input") if f.get("name") == "csrf_token")
+    cookie = alice.client.get_cookie("doorward")
+    assert cookie is not None
+
+    def act(number: int) -> int:
+        client = app.test_client()
+        client.set_cookie("doorward", cookie.value)
+        what = ("revoke", "rotate", "rotate")[number % 3]
+        overlap = "0" if number % 2 else "3600"
+        return client.post(f"{path}/{what}", data={"csrf_token": token, "overlap_s": overlap}).status_code
+
+    statuses = race(HANDS, act)
+    assert statuses.count(201) <= 1, statuses
+    assert set(statuses) <= {201, 302, 404, 409, 422}
+    assert gate.post("/keys/verify", {"key": secret}).get_json()["code"] == "KEY_REVOKED"
+    db.session.expire_all()
+    assert len(db.session.scalars(select(ApiKey)).all()) == 1 + statuses.count(201)
+
+
+def test_nobody_reaches_into_anothers_keys_usage_or_refusals(
+    alice: User, machine: Callable[..., Machine], key_of: Callable[..., str], person: Callable[..., Visitor]
+) -> None:
+    gate, key, bob = machine(), key_of(alice), person("bob")
+    refused = gate.post("/keys/verify", {"key": key, "cost": {"conversations": 11}}).get_json()["decision_id"]
+    allowed = gate.post("/keys/verify", {"key": key}).get_json()["decision_id"]
+    lease = gate.post("/usage/leases", {"key": key, "conversations": 1}).get_json()["lease_id"]
+    token = next(
+        field.get("value") for field in bob.get("/account").tree.iter("input") if field.get("name") == "csrf_token"
+    )
+    sent = {"csrf_token": token, "name": "mine", "overlap_s": "0", "expires_at": "never", "version": "1", "reason": "x"}
+    key_path = f"/account/keys/{db.session.scalars(select(ApiKey)).one().id}"
+    for path in (key_path, f"{key_path}/rotate", f"{key_path}/revoke"):
+        assert bob.get(path).status == 404
+        assert bob.post(path, sent).status == 404
+    for told in (refused, refused.upper(), f"{{{refused}}}", lease):
+        assert bob.get(f"/account/usage/refusals/{told}").status == 404
+        assert "alice" not in bob.get(f"/account/usage/refusals?q={told}").text
+    assert "alice" not in bob.get(f"/account/usage/refusals?q={allowed}").text
+    refund = bob.post(f"/admin/usage/{alice.id}/leases/{lease}/refund", sent)
+    assert refund.status in {302, 403, 404}
+    assert bob.get(f"/admin/usage/{alice.id}", follow=False).status in {302, 403, 404}
+    for nonsense in ("%00", "a" * 3000, "ok_" + "A" * 900, "%ff", "'%22<script>"):
+        for path in ("refusals?q=", "refusals?cursor=", "ledger?cursor=", "?span=", "?days="):
+            assert bob.get(f"/account/usage/{path}{nonsense}".replace("usage/?", "usage?")).status in {200, 400, 404}
+    assert db.session.scalars(select(ApiKey)).one().revoked_at is None
+    assert used(alice) == 2

@@ -32,6 +32,7 @@ from tests.people import actor_named, make_account
 from tests.servers import Caller, running_server
 
 BOSS = operator_actor().because("a test")
+OUTSIDE_V4 = ["203.0.112.255", "203.0.114.0", "::ffff:198.51.100.1", "2001:db8::1"]
 Ask = Callable[[], dict[str, Any]]
 
 
@@ -196,3 +197,38 @@ def test_only_so_many_last_uses_are_remembered(
         assert len(verify._noted) <= 3
     used = select(func.count()).where(ApiKey.last_used_at.is_not(None))
     assert db.session.scalar(used) == 8
+
+
+@pytest.mark.parametrize(
+    ("networks", "inside", "outside"),
+    [
+        (["203.0.113.0/24"], ["203.0.113.0", "203.0.113.255", "::ffff:203.0.113.7", "::ffff:cb00:7107"], OUTSIDE_V4),
+        (["203.0.113.7"], ["203.0.113.7", "::ffff:203.0.113.7"], ["203.0.113.8", "::203.0.113.7", "203.0.113.7 "]),
+        (["::ffff:203.0.113.0/120"], ["203.0.113.7", "::ffff:203.0.113.7"], ["203.0.114.7", "::1"]),
+        (["2001:db8::/32"], ["2001:db8::1", "2001:DB8:0::0001", "2001:db8::1%eth0"], ["2001:db9::1", "203.0.113.7"]),
+        (["fe80::/10"], ["fe80::1", "fe80::1%eth0"], ["fec0::1", "fe80::1%", "fe80::1%a%b", "%eth0"]),
+        (["0.0.0.0/0"], ["203.0.113.7", "::ffff:203.0.113.7"], ["2001:db8::1", "", "nonsense"]),
+        (["::/0"], ["2001:db8::1", "::1"], ["203.0.113.7", "::ffff:203.0.113.7", "nonsense"]),
+    ],
+    ids=str,
+)
+def test_a_network_holds_an_address_in_every_form_and_nothing_else(
+    alice: User,
+    machine: Callable[..., Machine],
+    key_of: Callable[..., str],
+    networks: list[str],
+    inside: list[str],
+    outside: list[str],
+) -> None:
+    gate, key = machine("keys:verify"), key_of(alice)
+    changed(networks=tuple(networks))
+
+    def heard(address: str | None) -> str:
+        answer = gate.post("/keys/verify", {"key": key, "ip": address, "cost": {"conversations": 0}})
+        assert answer.status_code == 200, answer.text
+        said: str = answer.get_json()["code"]
+        return said
+
+    assert {address: heard(address) for address in inside} == dict.fromkeys(inside, "VALID")
+    nowhere = [*outside, None, "203.0.113.7/32", "203.0.113.07", "0xcb007107", "3405803783", "203.0.113.7\u00a0"]
+    assert {address: heard(address) for address in nowhere} == dict.fromkeys(nowhere, "IP_NOT_ALLOWED")

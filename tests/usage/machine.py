@@ -64,6 +64,7 @@ LIMITS = st.none() | st.integers(0, 12)
 MODELS = st.sampled_from(["", "m-1"])
 PICK = st.integers(0, 1_000)
 TWO = st.integers(0, 1)
+SHARE = st.integers(0, 4)
 
 
 @dataclass
@@ -99,6 +100,9 @@ class Spending(RuleBasedStateMachine):
             assert isinstance(account, User)
             member = Member(account.id, account.username, self.plans[0], account.calendar)
             self.members[account.id] = member
+            with transaction():
+                grant_credits(BOSS, account.id, 20)
+            member.balance = Balance(5, 20, month_of(member.day(self.at)), 5)
             for limit in (None, 5):
                 with transaction():
                     made = build_key(account.id, "key", KeyTerms("key", daily_limit=limit))
@@ -199,6 +203,7 @@ class Spending(RuleBasedStateMachine):
         if isinstance(paid, Block):
             refundable = refundable and paid.is_lost_at(self.at)
             conversations, parts = paid.rest()
+        refundable = refundable and bool(conversations or sum(parts))
         assert answer.status_code == (200 if refundable else 409), answer.text
         if refundable:
             paid.refunded = True
@@ -295,13 +300,38 @@ class Spending(RuleBasedStateMachine):
             body = {**whom, "conversations": units, "credits": credits, "ttl_s": ttl, "model": model}
             self.send("/usage/leases", body, named=named)
 
-    @rule(pick=PICK, units=UNITS, credits=UNITS, final=st.booleans(), named=st.booleans())
-    def settle(self, pick: int, units: int, credits: int, final: bool, named: bool) -> None:
-        """Report what was used of one of the last leases."""
+    @rule(pick=PICK, share=SHARE, final=st.booleans(), named=st.booleans(), beyond=st.integers(-1, 5))
+    def settle(self, pick: int, share: int, final: bool, named: bool, beyond: int) -> None:
+        """Report of one of the last leases; now and then less than before, or more than there is."""
         if self.leases:
-            lease_id = self.leases[-1 - pick % min(3, len(self.leases))]
-            body = {"used": {"conversations": units, "credits": credits}, "final": final}
-            self.send(f"/usage/leases/{lease_id}/settle", body, named=named)
+            self.report(self.leases[-1 - pick % min(3, len(self.leases))], share, final, named, beyond)
+
+    def report(self, lease_id: str, share: int, final: bool, named: bool, beyond: int = 0) -> None:
+        """Report so many of 4 parts of what is left."""
+        block = self.paid[lease_id]
+        assert isinstance(block, Block)
+        units, parts = block.rest()
+        off = beyond if beyond in (-1, 5) else 0
+        used = [
+            max(0, told + left * share // 4 + off) for told, left in zip(block.used, (units, sum(parts)), strict=True)
+        ]
+        body = {"used": {"conversations": used[0], "credits": used[1]}, "final": final}
+        self.send(f"/usage/leases/{lease_id}/settle", body, named=named)
+
+    @rule(who=TWO, key=st.none() | TWO, share=SHARE, reports=TWO, seconds=st.sampled_from([7, 700]), job=st.booleans())
+    def lose(self, who: int, key: int | None, share: int, reports: int, seconds: int, job: bool) -> None:
+        """A lease whose client is not heard of again, and which is given back."""
+        before = len(self.leases)
+        self.lease(who, key, 4, 3, 60, "", named=False)
+        if len(self.leases) == before:
+            return
+        if reports:
+            self.report(self.leases[-1], share, final=False, named=False)
+        self.at += timedelta(seconds=seconds)
+        if job:
+            self.run_job("leases")
+        for _ in range(2):
+            self.send("/usage/refund", {"decision_id": self.leases[-1]})
 
     @rule(pick=PICK)
     def repeat(self, pick: int) -> None:

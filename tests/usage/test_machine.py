@@ -10,7 +10,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.conftest import Machine
 from tests.usage.machine import machine_at
 
-EXAMPLES, STEPS = 20, 50  # on each database
+EXAMPLES, STEPS = 25, 60  # on each database
 
 
 def test_the_books_are_right_after_every_step(machine: Callable[..., Machine]) -> None:
