@@ -76,20 +76,20 @@ class Express:
         ):
             return self.inner(environ, start_response)
         capability, handler = route
-        body = environ["wsgi.input"].read(int(length))
-        environ["wsgi.input"] = BytesIO(body)
         held = self._connections()
         settings.enter(self.settings)
         entered = hot.enter_hot(held)
+        made = None
         try:
             who = client_in(environ)
-            if who is None or capability not in who.capabilities or len(body) != int(length):
-                made = None
-            else:
-                made = handler(who, body, repeat_in(environ, who, body))
+            # Not before: a stranger who sends half a body and waits would hold a thread.
+            if who is not None and capability in who.capabilities:
+                body = environ["wsgi.input"].read(int(length))
+                environ["wsgi.input"] = BytesIO(body)
+                if len(body) == int(length):
+                    made = handler(who, body, repeat_in(environ, who, body))
         except Exception as error:  # told by the frame, as every error is
             environ[ERROR] = error
-            made = None
         finally:
             hot.leave_hot(entered)
             settings.leave()

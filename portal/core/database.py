@@ -136,6 +136,7 @@ def prepare_engine(engine: Engine, settings: Settings) -> None:
                 "temp_store=MEMORY",
                 "cache_size=-16384",
                 "mmap_size=268435456",
+                "wal_autocheckpoint=4000",
                 "journal_size_limit=67108864",
             ):
                 cursor.execute(f"PRAGMA {pragma}")

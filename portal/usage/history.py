@@ -155,6 +155,12 @@ def _shares(actor: Actor, user_id: UUID, days: int, column: Any) -> list[Any]:
     return list(db.session.execute(query))
 
 
+# Nothing of such a lease can be lost.
+ALL_REPORTED = (Lease.used_conversations == Lease.conversations) & (
+    Lease.used_credits == Lease.plan_credits + Lease.own_credits
+)
+
+
 @needs(Capability.OWN_USAGE, Capability.USER_FIND)
 def lost_leases(actor: Actor, user_id: UUID, *, most: int = 20) -> list[LostLease]:
     """The leases of the last 90 days that were lost, newest first, and which were given back."""
@@ -165,7 +171,7 @@ def lost_leases(actor: Actor, user_id: UUID, *, most: int = 20) -> list[LostLeas
         .outerjoin(Refund, Refund.decision_id == Lease.id)
         .where(Lease.user_id == user_id, Lease.created_at >= now - LEASES_FOR)
         # Over is over, whether or not the job that marks it has come by.
-        .where((Lease.state == "lost") | ((Lease.state == "open") & (Lease.ends_at <= now)))
+        .where((Lease.state == "lost") | ((Lease.state == "open") & (Lease.ends_at <= now) & ~ALL_REPORTED))
         .order_by(Lease.created_at.desc(), Lease.id.desc())
         .limit(most)
     )

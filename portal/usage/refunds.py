@@ -62,11 +62,14 @@ def refund(actor: Actor, decision_id: str) -> Refunded:
 
 
 @needs(Capability.USAGE_CONSUME, Capability.CREDIT_WRITE)
-def refund_lease(actor: Actor, lease_id: UUID) -> Refunded:
-    """Give back what a lost lease never reported. Raises NotFound, Conflict."""
+def refund_lease(actor: Actor, lease_id: UUID, *, of_user: UUID | None = None) -> Refunded:
+    """Give back what a lost lease never reported; with `of_user` only where it is that user's.
+
+    Raises NotFound, Conflict.
+    """
     writing_connection()
     lease = db.session.get(Lease, lease_id, populate_existing=True, with_for_update=True)
-    if lease is None:
+    if lease is None or of_user not in {None, lease.user_id}:
         raise NotFound(gettext("There is no such decision."))
     lost = lease.state == "lost" or (lease.state == "open" and lease.ends_at <= clock.now())
     if not lost:
@@ -86,6 +89,8 @@ def refund_lease(actor: Actor, lease_id: UUID) -> Refunded:
         own_credits=lease.own_credits - (lease.used_credits - own_used),
         model=lease.model,
     )
+    if not unreported.conversations and not unreported.plan_credits and not unreported.own_credits:
+        raise Conflict(gettext("Only what a lost lease never reported can be refunded."))
     return _take_back(actor, unreported)
 
 

@@ -20,6 +20,7 @@ from portal.core.database import db, transaction
 from portal.core.ids import new_id
 from portal.keys.models import ApiKey
 from portal.usage.credits import grant_credits
+from portal.usage.history import lost_leases
 from portal.usage.leases import end_leases
 from portal.usage.models import CreditBalance, CreditEntry, Lease, Refund, UsageDay, UsageDetail, UsageMonth
 from portal.usage.plan_changes import change_plan
@@ -503,6 +504,8 @@ def test_a_lease_of_which_all_was_reported_is_not_lost(gate: Machine, alice: Use
     made = lease(gate, alice)["lease_id"]
     said(settle(gate, made, 4, 20, final=False))
     clock.shift(clock.offset() + timedelta(hours=1))
+    assert lost_leases(operator_actor(), alice.id) == []
+    said(gate.post("/usage/refund", {"decision_id": made}), 409)
     with transaction():
         assert end_leases() == (1, 0)
     assert db.session.get_one(Lease, UUID(made)).state == "settled"

@@ -17,7 +17,9 @@ from sqlalchemy import func, select
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from portal.accounts.models import User
-from portal.core import access
+from portal.api.express import ROUTES
+from portal.audit.models import AuditEntry
+from portal.core import access, clock
 from portal.core.access import operator_actor
 from portal.core.database import db, transaction
 from portal.core.settings import Settings
@@ -397,3 +399,106 @@ def test_nobody_reaches_into_anothers_keys_usage_or_refusals(
             assert bob.get(f"/account/usage/{path}{nonsense}".replace("usage/?", "usage?")).status in {200, 400, 404}
     assert db.session.scalars(select(ApiKey)).one().revoked_at is None
     assert used(alice) == 2
+
+
+def test_of_many_moves_at_once_one_counts_and_wins_no_day(
+    app: Doorward, machine: Callable[..., Machine], person: Callable[..., Visitor]
+) -> None:
+    gate, alice = machine(), person("alice", daily_limit_override=3)
+    spend = {"username": "alice", "cost": {"conversations": 3}}
+    assert gate.post("/usage/consume", spend).get_json()["valid"]
+    page = alice.get("/account/profile").tree
+    token = next(field.get("value") for field in page.iter("input") if field.get("name") == "csrf_token")
+    cookie = alice.client.get_cookie("doorward")
+    assert cookie is not None
+    zones = ("Pacific/Kiritimati", "Etc/GMT+12", "Asia/Tokyo", "America/Los_Angeles")
+
+    def move(number: int) -> int:
+        client = app.test_client()
+        client.set_cookie("doorward", cookie.value)
+        data = {"csrf_token": token, "display_name": "Alice", "time_zone": zones[number % 4]}
+        return client.post("/account/profile", data=data).status_code
+
+    assert 1 <= race(HANDS, move).count(302) <= HANDS // 4  # moving to where one is changes nothing
+    db.session.expire_all()
+    assert db.session.scalars(select(AuditEntry).where(AuditEntry.event == "account.zone_changed")).one()
+    for zone in (*zones, "../../etc/passwd", "/etc/localtime", "localtime", "UTC\0", "", "posixrules", "a" * 5000):
+        sent = {"csrf_token": token, "display_name": "Alice", "time_zone": zone}
+        assert alice.post("/account/profile", sent).status in {302, 422}
+        assert gate.post("/usage/consume", spend).get_json()["code"] == "DAILY_LIMIT_REACHED", zone
+
+
+def test_forms_of_keys_take_no_nonsense(person: Callable[..., Visitor]) -> None:
+    alice = person("alice")
+    page = alice.get("/account/keys/new")
+    wrong: list[dict[str, Any]] = [
+        {"expires_at": "keep"}, {"expires_at": "-1"}, {"expires_at": "99999999999"}, {"last_day": "9999-12-31"},
+        {"last_day": "0001-01-01"}, {"last_day": "2031-02-30"}, {"daily_limit": "9" * 5000}, {"daily_limit": "-1"},
+        {"daily_limit": "1e400"}, {"daily_limit": "1.5"}, {"networks": "0.0.0.0/-1"}, {"networks": "::/129"},
+        {"networks": "10.0.0.1/8"}, {"networks": "1" * 6000}, {"scopes": "<b>"},
+        {"scopes": " ".join(f"s{n}" for n in range(30))}, {"name": "\u202ex"}, {"name": "x" * 5000}, {"name": ""},
+    ]  # fmt: skip
+    for fields in wrong:
+        assert alice.send(page, {"name": "mine", **fields}).status == 422, fields
+    assert not db.session.scalars(select(ApiKey)).all()
+
+
+def test_forms_of_limits_and_credits_take_no_nonsense(
+    alice: User, person: Callable[..., Visitor], machine: Callable[..., Machine]
+) -> None:
+    gate, ada, path = machine(), person("ada"), f"/admin/users/{alice.id}"
+    token = next(field.get("value") for field in ada.get(path).tree.iter("input") if field.get("name") == "csrf_token")
+    amounts = ("0", "-1", "1.5", "1e3", "1000001", "9" * 5000, "\u0663", "1_000", "+", "", "NaN", "0x10")
+    for amount in amounts:
+        sent = {"csrf_token": token, "credit-amount": amount, "credit-reason": "x"}
+        assert ada.post(f"{path}/credits", sent).status == 422, amount
+        sent = {"csrf_token": token, "boost-extra": amount, "boost-until": "2099-01-01T00:00", "boost-reason": "x"}
+        assert ada.post(f"{path}/boost", sent).status == 422, amount
+    for until in ("0001-01-01T00:00", "9999-12-31T23:59", "2026-02-30T00:00", "now", ""):
+        sent = {"csrf_token": token, "boost-extra": "5", "boost-until": until, "boost-reason": "x"}
+        assert ada.post(f"{path}/boost", sent).status == 422, until
+    for amount in ("0", "-51", "-1000001", "1.5", "9" * 5000):
+        sent = {"csrf_token": token, "adjust-amount": amount, "adjust-reason": "x"}
+        assert ada.post(f"{path}/adjust", sent).status in {409, 422}, amount
+    for plan, starts in ((str(uuid4()), "now"), ("x", "now"), ("", ""), (str(uuid4()), "yesterday")):
+        assert ada.post(f"{path}/plan", {"csrf_token": token, "plan": plan, "starts": starts}).status == 422
+    for one in ("credits", "adjust", "boost", "boost/end", "plan", "plan/take-back"):
+        assert ada.post(f"{path}/{one}", {"credit-amount": "5", "credit-reason": "x"}).status == 400, one
+    assert credits_of(gate, alice) == 50
+
+
+def test_a_lease_is_given_back_on_its_owners_page_only(
+    alice: User, machine: Callable[..., Machine], person: Callable[..., Visitor]
+) -> None:
+    bob, gate = make_account("bob"), machine()
+    lease = gate.post("/usage/leases", {"user_id": str(alice.id), "conversations": 4, "ttl_s": 5}).get_json()[
+        "lease_id"
+    ]
+    clock.shift(timedelta(seconds=11))
+    ada = person("ada")
+    page = ada.get(f"/admin/users/{alice.id}").tree
+    token = next(field.get("value") for field in page.iter("input") if field.get("name") == "csrf_token")
+    sent = {"csrf_token": token, "reason": "lost"}
+    assert ada.post(f"/admin/usage/{bob.id}/leases/{lease}/refund", sent).status == 404
+    assert used(alice) == 4
+    assert ada.post(f"/admin/usage/{alice.id}/leases/{lease}/refund", sent).status == 302
+    assert used(alice) == 0
+
+
+def test_a_stranger_holds_no_thread_by_half_a_body(app: Doorward, machine: Callable[..., Machine]) -> None:
+    """The body was read before anybody asked who sends it: sixteen who stopped half-way stopped the server."""
+
+    class Waiting:
+        """A body that never comes."""
+
+        def read(self, *_: int) -> bytes:
+            raise AssertionError("somebody waits for it")
+
+    strangers = {"none": {}, "no client": {"HTTP_AUTHORIZATION": "Bearer dwc_none"},
+                 "no right": {"HTTP_AUTHORIZATION": f"Bearer {machine('logs:read').token}"}}  # fmt: skip
+    for path in ROUTES:
+        for who, sent in strangers.items():
+            environ = EnvironBuilder(path, method="POST").get_environ() | sent
+            environ |= {"CONTENT_TYPE": "application/json", "CONTENT_LENGTH": "100", "wsgi.input": Waiting()}
+            _, status, _ = contextvars.Context().run(run_wsgi_app, app.wsgi_app, environ, True)
+            assert status[:3] in {"401", "403"}, who

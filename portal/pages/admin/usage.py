@@ -100,7 +100,7 @@ def refund(user_id: UUID, lease_id: UUID) -> ResponseReturnValue:
     form = RefundForm()
     if form.validate_on_submit():
         with told_beside(form) as attempt:
-            given = refund_lease(actor().because(form.reason.data), lease_id)
+            given = refund_lease(actor().because(form.reason.data), lease_id, of_user=user_id)
         if attempt.done:
             count = given.conversations
             told = ngettext("%(num)s conversation was given back.", "%(num)s conversations were given back.", count)
