@@ -36,7 +36,7 @@ class Budget(msgspec.Struct, frozen=True, gc=False):
     """Whose budget it is and what holds for it. None means no limit.
 
     The versions are those of the rows it was read from: a spending compares them, so an old copy spends nothing.
-    After `good_until` another plan holds.
+    From `good_until` on another plan holds, and so it does before `good_from`, where the clock is put back.
     """
 
     user_id: UUID
@@ -55,6 +55,7 @@ class Budget(msgspec.Struct, frozen=True, gc=False):
     credits_per_month: int
     prices: dict[str, int]
     good_until: datetime | None = None
+    good_from: datetime | None = None
 
     def limit_at(self, now: datetime) -> int | None:
         """Conversations a day at this instant; None when unlimited."""
@@ -65,7 +66,7 @@ class Budget(msgspec.Struct, frozen=True, gc=False):
 
     def is_good_at(self, now: datetime) -> bool:
         """Whether a copy of this may still be used."""
-        return self.good_until is None or now < self.good_until
+        return (self.good_until is None or now < self.good_until) and (self.good_from is None or self.good_from <= now)
 
 
 def budget_of(user: User) -> Budget:
@@ -119,6 +120,7 @@ def budget_of_row(row: Sequence[Any], now: datetime) -> Budget:
         credits_per_month=row[16],
         prices=json_of_raw(row[17]) or {},
         good_until=comes if comes is not None and now < comes else None,
+        good_from=comes if comes is not None and comes <= now else None,
     )
 
 

@@ -24,8 +24,9 @@ from portal.core.access import operator_actor
 from portal.core.database import db, transaction
 from portal.core.settings import Settings
 from portal.keys.models import ApiKey
+from portal.signin.throttle import count_failure, counter_of
 from portal.usage.credits import find_drift, grant_credits
-from portal.usage.models import Lease, Refund, Refusal, UsageDay, UsageDetail
+from portal.usage.models import CreditEntry, Lease, Refund, Refusal, UsageDay, UsageDetail
 from portal.usage.plan_changes import change_plan
 from portal.usage.plans import PlanTerms, create_plan
 from portal.usage.rates import forget_rates, release_call, reserve_call
@@ -195,15 +196,15 @@ def test_a_name_that_is_none_spends_nothing(
 def test_a_length_that_is_none_is_no_server_error(app: Doorward, machine: Callable[..., Machine], length: str) -> None:
     """`int` refuses 4,300 digits and more, and what `isdigit` takes for digits."""
     gate, body = machine(), b'{"key": "dw_none", "x": 1}'
-    builder = EnvironBuilder("/api/v1/keys/verify", method="POST", headers=gate.headers())
+    builder = EnvironBuilder("/api/v1/keys/verify", method="POST", headers=list(gate.headers().items()))
     environ = builder.get_environ()
     environ |= {"CONTENT_TYPE": "application/json", "CONTENT_LENGTH": length, "wsgi.input": BytesIO(body)}
     _, status, _ = contextvars.Context().run(run_wsgi_app, app.wsgi_app, environ, True)
     assert 400 <= int(status[:3]) < 500
 
 
-def test_what_is_asked_of_a_key_is_kept_short(
-    alice: User, machine: Callable[..., Machine], key_of: Callable[..., str], person: Callable[..., Visitor]
+def test_what_is_asked_of_a_key_is_kept_short_and_shown_as_it_is(
+    app: Doorward, alice: User, machine: Callable[..., Machine], key_of: Callable[..., str]
 ) -> None:
     gate, key = machine(), key_of(alice)
     with transaction():
@@ -212,8 +213,13 @@ def test_what_is_asked_of_a_key_is_kept_short(
         answer = gate.post("/keys/verify-many", {"items": [{"key": key}, {"key": key, "scopes": ["chat", scope]}]})
         assert (answer.status_code, answer.get_json()["errors"][0]["pointer"]) == (422, "/items/1/scopes/1")
     assert used(alice) == 0
-    assert gate.post("/keys/verify", {"key": key, "scopes": ["<b>\u202e"]}).get_json()["code"] == "SCOPE_MISSING"
-    assert db.session.scalars(select(Refusal)).one().last_facts["scopes_missing"] == ["<b>\u202e"]
+    assert gate.post("/keys/verify", {"key": key, "scopes": ["<em>\u202e"]}).get_json()["code"] == "SCOPE_MISSING"
+    refusal = db.session.scalars(select(Refusal)).one()
+    assert refusal.last_facts["scopes_missing"] == ["<em>\u202e"]
+    seen = Visitor(app.test_client())
+    assert seen.sign_in("alice").status == 200
+    page = seen.get(f"/account/usage/refusals/{refusal.id}")
+    assert (page.status, "<em>" in page.html, "<em>" in page.text) == (200, False, True)
 
 
 @pytest.mark.parametrize("setting", [{"trusted_proxies": 1}])
@@ -228,6 +234,22 @@ def test_a_whole_network_of_addresses_is_one_who_hands_in_keys(app: Doorward) ->
     assert [hand_in(f"2001:db8:1:2:{n:x}::1") for n in range(31)] == [202] * 30 + [429]
     assert hand_in("2001:db8:1:3::1") == hand_in("203.0.113.7") == 202
     forget_rates()
+
+
+@pytest.mark.parametrize("setting", [{"trusted_proxies": 1}])
+def test_a_whole_network_of_addresses_is_one_who_guesses_passwords(app: Doorward) -> None:
+    with transaction():
+        for number in range(100):
+            count_failure(counter_of("address", f"2001:db8:1:2::{number:x}"))
+    seen = Visitor(app.test_client())
+    page = seen.get("/sign-in")
+    data = {**{f.get("name"): f.get("value") for f in page.form_to("").iter("input")}, "name": "x", "password": "y"}
+
+    def guess(address: str) -> int:
+        return seen.client.post("/sign-in", data=data, headers={"X-Forwarded-For": address}).status_code
+
+    assert guess("2001:db8:1:2:ffff::1") == 429
+    assert guess("2001:db8:1:3::1") != 429
 
 
 @pytest.mark.parametrize("log_format", ["console", "json"])
@@ -421,7 +443,7 @@ def test_of_many_moves_at_once_one_counts_and_wins_no_day(
 
     assert 1 <= race(HANDS, move).count(302) <= HANDS // 4  # moving to where one is changes nothing
     db.session.expire_all()
-    assert db.session.scalars(select(AuditEntry).where(AuditEntry.event == "account.zone_changed")).one()
+    assert len(db.session.scalars(select(AuditEntry).where(AuditEntry.event == "account.zone_changed")).all()) == 1
     for zone in (*zones, "../../etc/passwd", "/etc/localtime", "localtime", "UTC\0", "", "posixrules", "a" * 5000):
         sent = {"csrf_token": token, "display_name": "Alice", "time_zone": zone}
         assert alice.post("/account/profile", sent).status in {302, 422}
@@ -502,3 +524,39 @@ def test_a_stranger_holds_no_thread_by_half_a_body(app: Doorward, machine: Calla
             environ |= {"CONTENT_TYPE": "application/json", "CONTENT_LENGTH": "100", "wsgi.input": Waiting()}
             _, status, _ = contextvars.Context().run(run_wsgi_app, app.wsgi_app, environ, True)
             assert status[:3] in {"401", "403"}, who
+
+
+def test_a_month_that_turns_under_many_is_granted_once(
+    app: Doorward, alice: User, machine: Callable[..., Machine], key_of: Callable[..., str]
+) -> None:
+    gate, key = machine(), key_of(alice)
+    with transaction():
+        small = create_plan(operator_actor(), PlanTerms(name="small", daily_limit=10, credits_per_month=20))
+        large = create_plan(operator_actor(), PlanTerms(name="large", daily_limit=10, credits_per_month=30))
+        change_plan(operator_actor(), alice.id, small.id)
+    cost = {"cost": {"conversations": 0, "credits": 5}}
+    decision = gate.post("/keys/verify", {"key": key, **cost}).get_json()["decision_id"]
+    clock.shift(timedelta(days=32))
+    calls: list[tuple[str, Any, dict[str, str]]] = [
+        ("/keys/verify", {"key": key, **cost}, {}), ("/usage/consume", {"username": "alice", **cost}, {}),
+        ("/usage/refund", {"decision_id": decision}, {}), ("/usage/leases", {"key": key, "credits": 5}, {}),
+    ] * 3  # fmt: skip
+
+    def call(number: int) -> int:
+        if number < len(calls):
+            path, body, headers = calls[number]
+            return twin(app, gate).post(path, body, headers=headers).status_code
+        with app.app_context(), transaction():
+            change_plan(operator_actor(), alice.id, large.id)
+        return 200
+
+    race(len(calls) + 1, lambda number: contextvars.Context().run(call, number))
+    entries = db.session.scalars(select(CreditEntry).where(CreditEntry.user_id == alice.id)).all()
+    by_kind: Counter[str] = Counter()
+    for entry in entries:
+        by_kind[entry.kind] += entry.amount
+    assert by_kind["spend"] == -5 - 9 * 5
+    assert by_kind["refund"] == 0  # of a month that is over
+    assert by_kind["expire"] == -15
+    assert by_kind["grant"] == 50 + 20 + 30
+    assert credits_of(gate, alice) == sum(by_kind.values())

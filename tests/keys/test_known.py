@@ -19,6 +19,7 @@ from portal.core.database import db, transaction
 from portal.core.settings import Settings
 from portal.keys import known, verify
 from portal.keys.models import ApiKey
+from portal.keys.rotation import rotate_key, uses_of
 from portal.keys.service import change_key, own_keys, revoke_key
 from portal.keys.terms import terms_of
 from portal.usage.boosts import boost_limit, end_boost
@@ -166,6 +167,15 @@ def test_a_boost_a_plan_and_a_key_end_by_themselves(alice: User, ask: Ask) -> No
     assert ask()["code"] == "KEY_EXPIRED"
 
 
+def test_a_plan_that_has_begun_holds_no_more_when_the_clock_is_put_back(alice: User, ask: Ask) -> None:
+    with transaction():
+        other = create_plan(BOSS, PlanTerms("other", 500))
+        change_plan(BOSS, alice.id, other.id, starts="next_day")
+    for days, limit in ((0, 100), (1, 500), (0, 100), (1, 500)):
+        clock.shift(timedelta(days=days))
+        assert [ask()["daily"]["limit"] for _ in range(2)] == [limit] * 2
+
+
 def test_a_key_that_left_the_database_is_unknown_at_once(alice: User, ask: Ask) -> None:
     assert ask()["code"] == "VALID"
     with transaction():
@@ -232,3 +242,50 @@ def test_a_network_holds_an_address_in_every_form_and_nothing_else(
     assert {address: heard(address) for address in inside} == dict.fromkeys(inside, "VALID")
     nowhere = [*outside, None, "203.0.113.7/32", "203.0.113.07", "0xcb007107", "3405803783", "203.0.113.7\u00a0"]
     assert {address: heard(address) for address in nowhere} == dict.fromkeys(nowhere, "IP_NOT_ALLOWED")
+
+
+def test_calls_on_a_key_that_was_replaced_are_listed_by_client_and_address(
+    alice: User, machine: Callable[..., Machine], key_of: Callable[..., str]
+) -> None:
+    old, gate, other = key_of(alice), machine("keys:verify", name="gate"), machine("keys:verify", name="other")
+    assert gate.post("/keys/verify", {"key": old}).get_json()["code"] == "VALID"
+    with transaction():
+        owner = actor_named("alice")
+        (row,) = own_keys(owner)
+        made = rotate_key(owner, row.id, overlap_s=3600)
+    for asker, ip in ((gate, "203.0.113.7"), (gate, "203.0.113.7"), (other, "203.0.113.7"), (gate, None)):
+        assert asker.post("/keys/verify", {"key": old, "ip": ip}).get_json()["code"] == "VALID"
+    assert gate.post("/keys/verify", {"key": old, "ip": "x", "cost": {"credits": 1}}).get_json()["valid"] is False
+    assert gate.post("/keys/verify", {"key": made.secret}).get_json()["code"] == "VALID"
+    uses = {(use.client_name, use.address): use.count for use in uses_of(actor_named("alice"), row.id)}
+    assert uses == {("gate", "203.0.113.7"): 2, ("other", "203.0.113.7"): 1, ("gate", "127.0.0.1"): 1}
+    assert uses_of(actor_named("alice"), made.key.id) == []
+
+
+def test_the_last_use_is_told_within_a_minute_with_address_and_client(
+    alice: User, machine: Callable[..., Machine], key_of: Callable[..., str]
+) -> None:
+    gate, key = machine("keys:verify"), key_of(alice)
+
+    def last() -> tuple[timedelta, str | None, str | None]:
+        db.session.expire_all()
+        row = db.session.scalars(select(ApiKey)).one()
+        assert row.last_used_at is not None
+        return clock.now() - row.last_used_at, row.last_used_from, row.last_used_by
+
+    gate.post("/keys/verify", {"key": key, "ip": "203.0.113.7"})
+    assert last()[1:] == ("203.0.113.7", "gate")
+    version = db.session.scalars(select(ApiKey.version)).one()
+    clock.shift(timedelta(seconds=59))
+    gate.post("/keys/verify", {"key": key, "ip": "198.51.100.9"})
+    since, address, _ = last()
+    assert (since < timedelta(seconds=30), address) == (True, "198.51.100.9")
+    assert db.session.scalars(select(ApiKey.version)).one() == version
+
+
+def test_questions_about_keys_that_nobody_has_are_counted(ask: Ask, machine: Callable[..., Machine]) -> None:
+    before, gate = verify.count_unknown(), machine("keys:verify", name="other")
+    gate.post("/keys/verify", {"key": "dw_none"})
+    gate.post("/keys/verify-many", {"items": [{"key": "dw_none"}, {"key": "nonsense"}]})
+    ask()
+    assert verify.count_unknown() == before + 3

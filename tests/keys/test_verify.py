@@ -20,8 +20,8 @@ from portal.keys.secrets import KEY_PREFIX, make_secret
 from portal.keys.service import revoke_key
 from portal.privacy.deletion import delete_user, restore_user
 from portal.usage.credits import grant_credits
-from portal.usage.plan_changes import change_plan
 from portal.usage.models import CreditEntry, UsageDay, UsageDetail
+from portal.usage.plan_changes import change_plan
 from portal.usage.plans import PlanTerms, create_plan, edit_plan
 from tests.conftest import Machine
 from tests.people import actor_named, make_account
