@@ -148,6 +148,8 @@ def open_lease() -> Response:
     named = [name for name in (body.key, body.user_id, body.username) if name is not None]
     if len(named) != 1:
         raise Invalid({"/key": gettext("Give one of key, user_id and username.")})
+    if body.key is None and (body.scopes or body.ip is not None):
+        raise Invalid({"/scopes" if body.scopes else "/ip": gettext("Only a key is checked for this.")})
     made: Taken | Replay
     if body.key is not None:
         question = Question(

@@ -82,7 +82,12 @@ class Settings(BaseModel):
     signing_keys_dir: str = Field(
         "", description="Folder of the keys that sign access tokens; empty is DATA_DIR/signing-keys."
     )
-    trusted_proxies: int = Field(0, ge=0, le=8, description="How many proxies of yours stand before the server.")
+    trusted_proxies: int = Field(
+        0,
+        ge=0,
+        le=8,
+        description="How many proxies of yours stand before the server. They must drop header names with underscores.",
+    )
     trusted_hosts: Words = Field(
         [], description="Host names that are answered, comma separated; that of SITE_URL always is."
     )

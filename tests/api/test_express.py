@@ -150,4 +150,4 @@ def test_the_plain_form_goes_past_flask(
 def test_each_express_route_is_one_of_flask_with_the_same_gate(app: Doorward) -> None:
     views = {rule.rule: app.view_functions[rule.endpoint] for rule in app.url_map.iter_rules()}
     for path, (capability, _) in ROUTES.items():
-        assert views[path].__capabilities__ == (capability,)  # type: ignore[attr-defined]  # set by requires
+        assert getattr(views[path], "__capabilities__", ()) == (capability,)

@@ -438,6 +438,12 @@ def test_a_lease_for_nobody_is_an_answer(gate: Machine) -> None:
     assert (body["code"], body["lease_id"]) == ("USER_UNKNOWN", None)
 
 
+@pytest.mark.parametrize("bound", [{"scopes": ["chat"]}, {"ip": "203.0.113.7"}])
+def test_what_only_a_key_is_checked_for_wants_a_key(gate: Machine, alice: User, bound: dict[str, Any]) -> None:
+    body = {"user_id": str(alice.id), "conversations": 1, **bound}
+    assert pointers(gate.post("/usage/leases", body)) == {f"/{next(iter(bound))}"}
+
+
 def test_a_lease_is_taken_by_name_too(gate: Machine, alice: User) -> None:
     body = said(gate.post("/usage/leases", {"username": " Alice", "conversations": 2}))
     assert (body["granted"]["conversations"], body["user"]["id"]) == (2, str(alice.id))
