@@ -479,6 +479,8 @@ class Spending(RuleBasedStateMachine):
         elif job == "kept":
             with transaction():
                 forget_kept()
+            # Forgotten is forgotten, also where the clock is put back afterwards.
+            self.kept = {name: kept for name, kept in self.kept.items() if kept.at > self.at - KEPT}
         else:
             with transaction():
                 end_leases()
