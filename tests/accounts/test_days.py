@@ -64,6 +64,26 @@ def test_each_local_date_begins_once_and_never_comes_back(zone: str, before: str
     assert len(begun) in {4, 5}
 
 
+def test_a_midnight_that_comes_twice_turns_the_day_once() -> None:
+    # One minute into 7 November clocks went back to 23:01 of the 6th: the 7th had begun, and it went on.
+    newfoundland = Calendar("America/St_Johns")
+    first = datetime.fromisoformat("2010-11-07T00:00:00-02:30")
+    days = [usage_day(newfoundland, first + timedelta(minutes=n)).day for n in (-1, 0, 1, 30, 59, 61, 120)]
+    assert days == [6, 7, 7, 7, 7, 7, 7]
+    # Asked of a zone that nothing is remembered of, in the hour that comes again.
+    assert usage_day(Calendar("Canada/Newfoundland"), first + timedelta(minutes=30)).day == 7
+    assert resets_at(newfoundland, first + timedelta(minutes=30)).isoformat() == "2010-11-08T00:00:00-03:30"
+
+
+def test_a_jump_over_midnight_begins_the_day_where_the_clock_jumps() -> None:
+    # 23:30 became 00:30 of the next day.
+    toronto = Calendar("America/Toronto")
+    jump = datetime.fromisoformat("1919-03-30T23:30:00-05:00")
+    assert resets_at(toronto, jump - timedelta(hours=2)).isoformat() == "1919-03-31T00:30:00-04:00"
+    assert usage_day(toronto, jump - MOMENT).day == 30
+    assert usage_day(toronto, jump).day == 31
+
+
 MOVES = st.tuples(ZONES, ZONES, INSTANTS)
 
 
