@@ -17,6 +17,8 @@ from benchmarks.cores import pinned
 
 SCRIPT = Path(__file__).with_name("wrk.lua")
 RESULT = re.compile(r"^RESULT (.*?) sample=(.*)$", re.M)
+# Longer than a statement may wait for a lock: what is slow is to be seen, not to be cut off.
+TIMEOUT_S = 10
 # wrk waits as long for the answers it timed out on; far beyond any run.
 PATIENCE_S = 60
 
@@ -46,7 +48,7 @@ class Request:
 @dataclass(frozen=True, slots=True)
 class Load:
     """What one run measured. `valid` counts the VALID answers inside the bodies, `wrong` answers outside 200 to 299,
-    `broken` connections lost or timed out; `busy` is the share of its core that wrk needed."""
+    `broken` connections lost or timed out; `busy` is the share of its core that wrk needed (0 without wrk)."""
 
     requests: int
     seconds: float
@@ -74,7 +76,7 @@ class Load:
 def require_wrk() -> None:
     """Raises LoadFailed with the way to get it."""
     if shutil.which("wrk") is None:
-        raise LoadFailed("wrk is not installed: apt-get install wrk (or brew install wrk)")
+        raise LoadFailed("wrk is not installed: apt-get install wrk (or brew install wrk); --trial does without")
 
 
 def run_load(port: int, request: Request, *, connections: int, seconds: float, cores: frozenset[int]) -> Load:
@@ -85,8 +87,7 @@ def run_load(port: int, request: Request, *, connections: int, seconds: float, c
         file.write_text(request.text)
         file.chmod(0o600)
         command = ["wrk", "-t", "1", "-c", str(connections), "-d", f"{int(seconds) if whole else 60}s"]
-        # Longer than a statement may wait for a lock: what is slow is to be seen, not to be cut off.
-        command += ["--timeout", "10s"]
+        command += ["--timeout", f"{TIMEOUT_S}s"]
         command += ["-s", str(SCRIPT), f"http://127.0.0.1:{port}", "--", str(file)]
         command += [f"{secrets.token_hex(8)}-"] if request.unique else []
         before = os.times()
@@ -102,7 +103,7 @@ def run_load(port: int, request: Request, *, connections: int, seconds: float, c
             wrk.kill()
             wrk.wait()
         after = os.times()
-    return _told(said, used=_spent(after) - _spent(before))
+    return read_result(said, used=_spent(after) - _spent(before))
 
 
 def _interrupt(wrk: subprocess.Popen[str], seconds: float) -> None:
@@ -121,7 +122,8 @@ def _spent(times: os.times_result) -> float:
     return times.children_user + times.children_system
 
 
-def _told(said: str, *, used: float) -> Load:
+def read_result(said: str, *, used: float) -> Load:
+    """What wrk.lua told in its RESULT line; `used`: its processor time in seconds. Raises LoadFailed without one."""
     found = RESULT.search(said)
     if found is None:
         raise LoadFailed(f"wrk said:\n{said}")

@@ -10,9 +10,11 @@ import click
 
 from benchmarks.books import Books, check_books, read_books
 from benchmarks.load import Load, run_load
+from benchmarks.trial import run_trial
 
 if TYPE_CHECKING:
     from benchmarks.cases import Case
+    from benchmarks.load import Request
     from benchmarks.servers import Server
     from benchmarks.stores import Store
 
@@ -23,13 +25,23 @@ class WrongAnswers(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long and how hard. Seconds may be a fraction."""
+    """How long and how hard, and whether by Python's own load. Seconds may be a fraction."""
 
     rounds: int
     seconds: float
     warm_up: float
     connections: int
     load_cores: frozenset[int]
+    trial: bool = False
+
+    def run(self, port: int, request: Request) -> list[Load]:
+        """The warm-up, if there is one, and then what counts. Raises LoadFailed."""
+        make = run_trial if self.trial else run_load
+        return [
+            make(port, request, connections=self.connections, seconds=seconds, cores=self.load_cores)
+            for seconds in (self.warm_up, self.seconds)
+            if seconds > 0
+        ]
 
 
 @dataclass(slots=True)
@@ -80,11 +92,7 @@ def _measure(line: Line, pace: Pace, before: Books) -> tuple[Load, Books]:
     request = line.case.request(line.store)
     line.server.resume()
     try:
-        runs = [
-            run_load(line.server.port, request, connections=pace.connections, seconds=seconds, cores=pace.load_cores)
-            for seconds in (pace.warm_up, pace.seconds)
-            if seconds > 0
-        ]
+        runs = pace.run(line.server.port, request)
         for run in runs:
             check_answers(line.case, run)
         # A look is answered VALID too, and spends nothing.

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FEW = 1_000
+TRIAL = "the load is Python's own and slow, its figures say nothing"
 DATABASES = ("sqlite", "postgresql")
 DURABILITIES = ("process", "power")
 
@@ -54,6 +55,7 @@ class Plan:
     threads: int
     log_level: str
     postgresql: str | None
+    trial: bool
 
     @property
     def stages(self) -> list[tuple[str, str, int]]:
@@ -62,7 +64,7 @@ class Plan:
 
     def pace(self, cores: Cores) -> Pace:
         """How long and how hard."""
-        return Pace(self.rounds, self.seconds, self.warm_up, self.connections, cores.load)
+        return Pace(self.rounds, self.seconds, self.warm_up, self.connections, cores.load, self.trial)
 
     def host(self, durability: str, workers: int, cores: Cores) -> Host:
         """How everything in a stage is served."""
@@ -92,18 +94,20 @@ def _several(choices: tuple[str, ...], default: tuple[str, ...]) -> dict[str, An
     envvar="BENCHMARK_DATABASE_URL",
     help="Address of a PostgreSQL to use; its account must be allowed to create databases. BENCHMARK_DATABASE_URL too.",
 )
+@click.option("--trial", is_flag=True, help=f"A first look without wrk: {TRIAL}.")
 @click.option("--growth", is_flag=True, help=f"Only: verify with {FEW:,} users and with --users, side by side.")
 def main(data: Path | None, growth: bool, **asked: Any) -> None:
     """Measure verify and consume."""
     plan = Plan(**asked)
     try:
-        require_wrk()
+        if not plan.trial:
+            require_wrk()
         with _folder(data) as folder, _postgres(plan, folder, kept=data is not None) as server:
             click.echo(_head(plan, folder, server))
             measure = measure_growth if growth else measure_stage
             for database, durability, workers in plan.stages:
                 cores = share_out(workers)
-                click.echo(f"\n{_stage_words(database, durability, workers)}; {cores.words}\n")
+                click.echo(f"\n{_stage_words(database, durability, workers)}; {cores.words}{_load_words(plan)}\n")
                 for line in measure(plan, folder, server, (database, durability, workers), cores):
                     click.echo(line)
     except (WrongAnswers, WrongBooks, LoadFailed, ServerFailed, ClusterFailed) as error:
@@ -211,6 +215,11 @@ def _file_system(folder: Path) -> str:
 def _stage_words(database: str, durability: str, workers: int) -> str:
     shown = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}[database]
     return f"{shown}, DURABILITY={durability}, {workers} worker{'s' if workers > 1 else ''}"
+
+
+def _load_words(plan: Plan) -> str:
+    """Stands over every table that wrk did not make."""
+    return f"; TRIAL: {TRIAL}" if plan.trial else ""
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -20,6 +19,7 @@ from benchmarks.measuring import WrongAnswers, check_answers
 from benchmarks.serving import server_options
 from benchmarks.stores import Store
 from benchmarks.tables import laid_out
+from benchmarks.verify import TRIAL
 from portal import serving
 from portal.core.settings import load
 from portal.keys.secrets import well_formed
@@ -29,17 +29,15 @@ if TYPE_CHECKING:
     from tests.postgres import PostgresServer
 
 BRIEF = ("--users", "200", "--rounds", "1", "--seconds", "0.2", "--warm-up", "0", "--connections", "2")
-ONCE = ("--durability", "process", "--threads", "2")
+ONCE = ("--durability", "process", "--threads", "2", "--trial")
 GOOD = Load(10, 1.0, 1.0, 2.0, 3.0, valid=10, invalid=0, wrong=0, broken=0, sample="", busy=0.1)
 BEFORE = Books(days=100, details=100, credits=900, ledger=-100)
 
 
 def measured(*words: str, **environment: str) -> list[str]:
-    """The lines that the command prints."""
-    if shutil.which("wrk") is None:
-        pytest.skip("wrk is not installed: apt-get install wrk")
+    """The lines that the command prints where there is no wrk."""
     command = [sys.executable, "-m", "benchmarks.verify", *BRIEF, *ONCE, *words]
-    given = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    given = {**os.environ, "PATH": "", "PYTHONPATH": str(ROOT), **environment}
     done = subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.splitlines()
@@ -49,6 +47,8 @@ def measured(*words: str, **environment: str) -> list[str]:
 def test_every_case_runs_on_sqlite() -> None:
     lines = measured("--database", "sqlite", *(word for name in CASES for word in ("--case", name)))
     assert [case.words for case in CASES.values() if not any(case.words in line for line in lines)] == []
+    table = next(number for number, line in enumerate(lines) if line.startswith("|"))
+    assert lines[table - 2].endswith(f"; TRIAL: {TRIAL}")
 
 
 @pytest.mark.slow
