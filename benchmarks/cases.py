@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmarks.apps import PARSE_PATH
+from benchmarks.apps import FRAME_PATH, PARSE_PATH
 from benchmarks.crowd import secret_of, spread
 from benchmarks.load import Request
 
@@ -53,8 +53,11 @@ def _front(_store: Store) -> Request:
     return Request("GET", "/", {}, [])
 
 
-def _parse(store: Store) -> Request:
-    return posted(store, PARSE_PATH, [question(number) for number in spread(store.users, HOT)])
+def _parse(path: str) -> Callable[[Store], Request]:
+    def make(store: Store) -> Request:
+        return posted(store, path, [question(number) for number in spread(store.users, HOT)])
+
+    return make
 
 
 def _keys(count: int, **more: object) -> Callable[[Store], Request]:
@@ -84,7 +87,8 @@ CASES: dict[str, Case] = {
     for case in (
         Case("bare", "bare server, no Flask", "bare", _front),
         Case("hello", "hello: bare Flask, JSON", "hello", _front),
-        Case("parse", "API route: parse and answer", "product", _parse, must=(("any", 0.70, 0.80),)),
+        Case("parse", "API route: parse and answer", "product", _parse(PARSE_PATH), must=(("any", 0.70, 0.80),)),
+        Case("frame", "the same outside the express lane", "product", _parse(FRAME_PATH)),
         Case("look", "verify at no cost, 200 keys", "product", _keys(HOT, cost={"conversations": 0, "credits": 0})),
         Case("one", "verify+consume, one key", "product", _keys(1), units=1),
         Case("hot", "verify+consume, 200 keys", "product", _keys(HOT), units=1, must=_HOT_MUST),
@@ -95,5 +99,5 @@ CASES: dict[str, Case] = {
         Case("unique", "verify with an Idempotency-Key each", "product", _unique, units=1),
     )
 }
-DEFAULT = ("bare", "hello", "parse", "one", "hot", "wide", "many", "unique")
+DEFAULT = ("bare", "hello", "parse", "frame", "one", "hot", "wide", "many", "unique")
 GROWING = ("one", "hot", "thousand")

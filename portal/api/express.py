@@ -17,8 +17,9 @@ from portal.api.repeating import HEADER_REPLAYED, repeat_in
 from portal.api.usage import answer_consume
 from portal.core import hot, settings
 from portal.core.access import Capability
+from portal.core.hot import Lane
 from portal.repeats.service import Replay
-from portal.web.identity import client_in
+from portal.web.identity import client_in, kept_client_in
 from portal.web.requests import ERROR, Welcome
 
 if TYPE_CHECKING:
@@ -32,12 +33,13 @@ if TYPE_CHECKING:
     from portal.core.settings import Settings
     from portal.repeats.service import Repeat
 
+    Route = tuple[Capability, "Handler"]
     Handler = Callable[[Actor, bytes, Repeat | None], bytes | Replay]
 
 MOST_BODY = 256 * 1024
 # Not `isdigit`, which takes "²" for one; and `int` refuses thousands of digits, which servers pass on.
 LENGTH = re.compile("[0-9]{1,9}")
-ROUTES: dict[str, tuple[Capability, Handler]] = {
+ROUTES: dict[str, Route] = {
     "/api/v1/keys/verify": (Capability.KEY_VERIFY, answer_verify),
     "/api/v1/keys/verify-many": (Capability.KEY_VERIFY, answer_verify_many),
     "/api/v1/usage/consume": (Capability.USAGE_CONSUME, answer_consume),
@@ -75,24 +77,7 @@ class Express:
             or environ.get("HTTP_HOST") not in self.welcome
         ):
             return self.inner(environ, start_response)
-        capability, handler = route
-        held = self._connections()
-        settings.enter(self.settings)
-        entered = hot.enter_hot(held)
-        made = None
-        try:
-            who = client_in(environ)
-            # Not before: a stranger who sends half a body and waits would hold a thread.
-            if who is not None and capability in who.capabilities:
-                body = environ["wsgi.input"].read(int(length))
-                environ["wsgi.input"] = BytesIO(body)
-                if len(body) == int(length):
-                    made = handler(who, body, repeat_in(environ, who, body))
-        except Exception as error:  # told by the frame, as every error is
-            environ[ERROR] = error
-        finally:
-            hot.leave_hot(entered)
-            settings.leave()
+        made = self._make(environ, route, int(length))
         if made is None:
             return self.inner(environ, start_response)
         if isinstance(made, Replay):
@@ -101,3 +86,39 @@ class Express:
             status, headers = "200 OK", PLAIN
         start_response(status, [*headers, ("Content-Length", str(len(made)))])
         return [made]
+
+    def _make(self, environ: WSGIEnvironment, route: Route, length: int) -> bytes | Replay | None:
+        """The answer; None for a request that goes the way of every other one, with the error if it met one."""
+        lane = Lane(self._connections())
+        settings.enter(self.settings)
+        entered = hot.enter_hot(lane)
+        try:
+            kept = kept_client_in(environ)
+            if kept is not None:
+                who, lane.premise = kept
+                try:
+                    made = _handled(environ, route, length, who)
+                    hot.prove()
+                except Exception:
+                    if lane.premise.proved:
+                        raise
+                else:
+                    return made
+                lane.premise = None  # nothing that relied on it was changed: read it and begin again
+            return _handled(environ, route, length, client_in(environ))
+        except Exception as error:  # told by the frame, as every error is
+            environ[ERROR] = error
+            return None
+        finally:
+            hot.leave_hot(entered)
+            settings.leave()
+
+
+def _handled(environ: WSGIEnvironment, route: Route, length: int, who: Actor | None) -> bytes | Replay | None:
+    capability, handler = route
+    # Before the body: a stranger who sends half of one and waits would hold a thread.
+    if who is None or capability not in who.capabilities:
+        return None
+    body = environ["wsgi.input"].read(length)
+    environ["wsgi.input"] = BytesIO(body)
+    return handler(who, body, repeat_in(environ, who, body)) if len(body) == length else None

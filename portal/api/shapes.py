@@ -1,4 +1,4 @@
-"""Answers as the contract has them."""
+"""Answers as the contract has them; ids as orjson writes them."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ def standing_shape(standing: Standing) -> dict[str, Any]:
 def user_shape(budget: Budget, code: str) -> dict[str, Any]:
     """Whose budget it was; a deleted user has no name."""
     gone = code == "ACCOUNT_DELETED"
-    return {"id": str(budget.user_id), "username": None if gone else budget.username, "plan": budget.plan}
+    return {"id": budget.user_id, "username": None if gone else budget.username, "plan": budget.plan}
 
 
 def answer_shape(answer: Answer) -> dict[str, Any]:
     """The answer of verify."""
     shape = verdict_shape(answer.verdict)
     if answer.key is not None:
-        shape["key_id"] = str(answer.key.id)
+        shape["key_id"] = answer.key.id
         shape["scopes"] = answer.key.scopes
         shape["user"] = user_shape(answer.key.budget, answer.code)
     return shape

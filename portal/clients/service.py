@@ -16,6 +16,7 @@ from portal.core import access, clock, crypto, hot, settings
 from portal.core.access import Capability, needs
 from portal.core.database import db, id_of_raw
 from portal.core.errors import Forbidden, Invalid, NotFound
+from portal.core.hot import Premise
 from portal.core.ids import new_id, new_secret
 from portal.core.statements import both
 from portal.core.text import BadName, clean_line, gettext
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from portal.core.actor import Actor
 
 TOKEN_PREFIX = "dwc_"  # noqa: S105  # the public prefix of tokens, not one
+MOST_KEPT = 1_000
 SQLITE, POSTGRES = both({"FIND": "SELECT id, name, scopes, disabled_at FROM service_clients WHERE digest = :digest"})
+_kept: dict[str, tuple[KnownClient, str, dict[str, Any], Any]] = {}
 
 
 @needs(Capability.CLIENT_MANAGE)
@@ -92,11 +95,33 @@ class KnownClient(msgspec.Struct, frozen=True, gc=False):
 
 
 def client_of_token(token: str) -> KnownClient | None:
-    """The enabled client whose token this is, as committed now: read each time, so that disabling is felt at once."""
+    """The enabled client whose token this is, as committed now."""
     if not token.startswith(TOKEN_PREFIX):
         return None
+    finding = _finding(token)
+    row = hot.read(*finding)
+    client = _client_of_row(row)
+    if client is None:
+        _kept.pop(token, None)
+        return None
+    if len(_kept) >= MOST_KEPT:
+        _kept.clear()
+    _kept[token] = (client, *finding, row)
+    return client
+
+
+def kept_client(token: str) -> tuple[KnownClient, Premise] | None:
+    """The client whose token this was a while ago, and the premise that it still is: disabling is felt at once."""
+    kept = _kept.get(token)
+    return None if kept is None else (kept[0], Premise(*kept[1:]))
+
+
+def _finding(token: str) -> tuple[str, dict[str, Any]]:
     texts = SQLITE if settings.current().sqlite else POSTGRES
-    row = hot.read(texts["FIND"], {"digest": crypto.digest(token)})
+    return texts["FIND"], {"digest": crypto.digest(token)}
+
+
+def _client_of_row(row: Any) -> KnownClient | None:
     if row is None or row[3] is not None:
         return None
     return KnownClient(id_of_raw(row[0]), row[1], _scopes(row[2]))

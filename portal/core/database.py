@@ -135,7 +135,6 @@ def prepare_engine(engine: Engine, settings: Settings) -> None:
                 f"busy_timeout={settings.db_timeout_s * 1000}",
                 "temp_store=MEMORY",
                 "cache_size=-16384",
-                "mmap_size=268435456",
                 "wal_autocheckpoint=4000",
                 "journal_size_limit=67108864",
             ):

@@ -1,8 +1,9 @@
 """Connections for the few statements that must cost no more than themselves: no session, no request.
 
 On SQLite one thread of the process writes at a time, and whoever holds the writer's place commits for all who wait
-behind it (natural group commit): waiting in line costs less than polling the file's lock, and one sync serves many. On
-PostgreSQL each writes in a transaction of its own. Nothing is answered before its commit.
+behind it (natural group commit): waiting in line costs less than polling the file's lock, and one sync serves many. All
+of them write on one connection, for what one writes the caches of all others forget. On PostgreSQL each writes in a
+transaction of its own. Nothing is answered before its commit.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 MOST_TOGETHER = 64
 MOST_FREE = 8
+MOST_MAPPED = 2**31 - 65536
 MOST_TRIES = 5
 BROKEN = (sqlite3.OperationalError, psycopg.OperationalError, psycopg.InterfaceError)
 # Two that waited for each other: one of them was undone whole and may try again.
@@ -36,6 +38,38 @@ ENTANGLED = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailur
 
 class Again(Exception):
     """Raised by work that met a rival: roll back and do it again from the start."""
+
+
+class Outdated(Exception):
+    """A premise no longer holds: read anew what was remembered, and begin again. Nothing was changed."""
+
+
+class Premise:
+    """A row that was remembered instead of read: the first use of the database proves it, where that writes in the
+    same transaction. `proved` says whether that was."""
+
+    __slots__ = ("proved", "row", "statement", "values")
+
+    def __init__(self, statement: str, values: dict[str, Any], row: Any) -> None:
+        self.statement, self.values, self.row = statement, values, row
+        self.proved = False
+
+    def prove(self, raw: Any) -> None:
+        """Read the row on this raw connection, once. Raises Outdated when it is another one."""
+        if not self.proved:
+            if raw.execute(self.statement, self.values).fetchone() != self.row:
+                raise Outdated
+            self.proved = True
+
+
+class Lane:
+    """What a door without a session uses: its connections, and what it relies on just now."""
+
+    __slots__ = ("connections", "premise")
+
+    def __init__(self, connections: Connections) -> None:
+        self.connections = connections
+        self.premise: Premise | None = None
 
 
 class _Order(Generic[T]):
@@ -58,6 +92,8 @@ class Connections:
         self.sqlite = engine.dialect.name == "sqlite"
         self.free: list[Any] = []
         self.most_free = max(1, min(MOST_FREE, engine.pool.size() // 3))  # type: ignore[attr-defined]  # of a QueuePool
+        # The one on which everybody writes who stands in line; only for whoever holds `line`.
+        self.writer: Any = None
         self.line = threading.Lock()
         self.waiting: deque[_Order[Any]] = deque()
         event.listen(engine, "engine_disposed", self.close)
@@ -66,6 +102,8 @@ class Connections:
         """Close every connection for good: the pool that lent them is gone."""
         while self.free:
             self.free.pop().invalidate()
+        with self.line:
+            self._lose_writer()
 
     def take(self) -> Any:
         """A connection in autocommit, with its place in the pool."""
@@ -119,12 +157,13 @@ class Connections:
         """One transaction for all. When one fails, each has one of its own, so that it fails alone."""
         began = False
         try:
-            with self.borrow() as raw:
-                begin(raw)
-                began = True
-                values = [order.work(raw) for order in orders]
-                raw.commit()
+            raw = self._writing()
+            begin(raw)
+            began = True
+            values = [order.work(raw) for order in orders]
+            raw.commit()
         except BaseException as error:
+            self._check_writer(error)
             if began and isinstance(error, Exception):
                 for order in orders:
                     self._do_alone(order)
@@ -134,6 +173,25 @@ class Connections:
         else:
             for order, value in zip(orders, values, strict=True):
                 order.value, order.done = value, True
+
+    def _writing(self) -> Any:
+        if self.writer is None:
+            self.writer = self.engine.raw_connection()
+            # Mapped instead of copied: with many users most pages are not in this connection's cache. Only here, for
+            # a connection beside which others write maps anew each time.
+            self.writer.dbapi_connection.execute(f"PRAGMA mmap_size={MOST_MAPPED}")
+            self.writer.dbapi_connection.execute("PRAGMA mmap_size=2147418112")
+        return self.writer.dbapi_connection
+
+    def _check_writer(self, error: BaseException) -> None:
+        """After an error: one that broke is not kept."""
+        if self.writer is not None and (isinstance(error, BROKEN) or not _cleared(self.writer.dbapi_connection)):
+            self._lose_writer()
+
+    def _lose_writer(self) -> None:
+        if self.writer is not None:
+            self.writer.invalidate()
+            self.writer = None
 
     def _do_alone(self, order: _Order[Any]) -> None:
         try:
@@ -168,28 +226,28 @@ _of_engine: WeakKeyDictionary[Engine, Connections] = WeakKeyDictionary()
 _making = threading.Lock()
 
 
-_here: ContextVar[Connections | None] = ContextVar("hot", default=None)
+_here: ContextVar[Lane | None] = ContextVar("hot", default=None)
 
 
 def connections() -> Connections:
-    """Those of the application whose context we are in, for `enter_hot`."""
+    """Those of the application whose context we are in, for a Lane."""
     return _hot()
 
 
-def enter_hot(held: Connections) -> Token[Connections | None]:
-    """Use these connections until `leave_hot`, outside any context of an application: for a door without a session."""
-    return _here.set(held)
+def enter_hot(lane: Lane) -> Token[Lane | None]:
+    """Use this lane until `leave_hot`, outside any context of an application: for a door without a session."""
+    return _here.set(lane)
 
 
-def leave_hot(entered: Token[Connections | None]) -> None:
-    """Forget them again."""
+def leave_hot(entered: Token[Lane | None]) -> None:
+    """Forget it again."""
     _here.reset(entered)
 
 
 def _hot() -> Connections:
-    held = _here.get()
-    if held is not None:
-        return held
+    lane = _here.get()
+    if lane is not None:
+        return lane.connections
     engine = db.engine
     hot = _of_engine.get(engine)
     if hot is None:
@@ -198,25 +256,45 @@ def _hot() -> Connections:
     return hot
 
 
+def _relying(work: Callable[[Any], T]) -> Callable[[Any], T]:
+    """The work, after a proof of what this lane relies on."""
+    lane = _here.get()
+    premise = lane.premise if lane is not None else None
+    if premise is None or premise.proved:
+        return work
+
+    def proved(raw: Any) -> T:
+        premise.prove(raw)
+        return work(raw)
+
+    return proved
+
+
+def prove() -> None:
+    """Prove what this lane relies on, if nothing that was asked for did. Raises Outdated."""
+    lane = _here.get()
+    if lane is not None and lane.premise is not None and not lane.premise.proved:
+        read_together(lambda _: None)
+
+
 def read(statement: str, values: dict[str, Any]) -> Any:
     """The first row of a statement that only reads, or None; it sees what is committed."""
-    with _hot().borrow() as raw:
-        return raw.execute(statement, values).fetchone()
+    return read_together(lambda raw: raw.execute(statement, values).fetchone())
 
 
 def read_together(work: Callable[[Any], T]) -> T:
     """What the work reads on one connection; statement by statement, not in a transaction."""
     with _hot().borrow() as raw:
-        return work(raw)
+        return _relying(work)(raw)
 
 
 def write(work: Callable[[Any], T]) -> T:
     """Do the work on a raw connection inside a transaction; answer what it answered, after the commit.
 
     The work may be done more than once (each time from the start, after a rollback), so it changes nothing but rows.
-    Raises what the work raises; RuntimeError when the session of this context has written already, for that holds
-    the lock we would wait for.
+    Raises what the work raises; Outdated when the lane relied on what is no longer so; RuntimeError when the session
+    of this context has written already, for that holds the lock we would wait for.
     """
     if _here.get() is None and db.session.registry.has() and in_transaction():
         raise RuntimeError("a hot statement cannot run beside another transaction of the same request")
-    return _hot().write(work)
+    return _hot().write(_relying(work))

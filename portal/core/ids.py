@@ -14,10 +14,19 @@ def new_id() -> UUID:
 
     The fraction keeps what is made one after the other in that order.
     """
+    return UUID(int=_new_value())
+
+
+def new_hex() -> str:
+    """The 32 hex digits of a new id, for where only they are wanted: that is half the work."""
+    return f"{_new_value():032x}"
+
+
+def _new_value() -> int:
     microseconds = int(clock.now().timestamp() * 1_000_000)
     milliseconds, rest = divmod(microseconds, 1000)
     value = milliseconds << 80 | 0x7 << 76 | (rest * 4096 // 1000) << 64
-    return UUID(int=value | 0x2 << 62 | int.from_bytes(os.urandom(8), "big") >> 2)
+    return value | 0x2 << 62 | int.from_bytes(os.urandom(8), "big") >> 2
 
 
 def parse_id(text: str) -> UUID | None:

@@ -144,6 +144,11 @@ def _finish(run: JobRun, summary: str, outcome: str, lock: str, holder: str) -> 
         free_lock(lock, holder)
 
 
+def _first_run_after(job: Job, place: int) -> timedelta:
+    """Soon; but what runs once an hour or less waits its turn, so that a start is not a rush."""
+    return timedelta(seconds=0.5 if job.every_s < 3600 else 60 + 10 * place)
+
+
 class Clock:
     """The scheduler of one process: started by the server, stopped with it, after a last flush."""
 
@@ -157,17 +162,17 @@ class Clock:
         )
 
     def start(self) -> None:
-        """Start every job of the table, the first time soon."""
+        """Start every job of the table."""
         with self.app.app_context():
             interval = settings.current().flush_interval_s
-        for job in JOBS.values():
+        for place, job in enumerate(JOBS.values()):
             self.scheduler.add_job(
                 self._tick,
                 "interval",
                 args=[job.name],
                 seconds=job.every_s or interval,
                 id=job.name,
-                next_run_time=clock.now() - clock.offset() + timedelta(seconds=0.5),
+                next_run_time=clock.now() - clock.offset() + _first_run_after(job, place),
             )
         self.scheduler.start()
 

@@ -153,7 +153,7 @@ def ask_about(actor: Actor, key: KnownKey, question: Question, now: datetime) ->
         refused=refused,
         facts=_facts(key, question) if refused else None,
         address=address,
-        note=_note_of(actor, key, address, now),
+        note=None if refused else _note_of(actor, key, address, now),
     )
 
 

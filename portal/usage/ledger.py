@@ -7,6 +7,7 @@ use. What was granted is never taken back. No job is needed for any of it.
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -24,7 +25,7 @@ from portal.usage.models import CreditBalance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import date, datetime
+    from datetime import datetime
 
     from portal.accounts.models import User
     from portal.core.actor import Actor
@@ -78,6 +79,14 @@ def balance_of_row(row: Sequence[Any] | None) -> Balance:
     if row is None or row[0] is None:
         return Balance()
     return Balance(row[0], row[1], day_of_raw(row[2]), row[3])
+
+
+def balance_of_text(text: str | None) -> Balance:
+    """A balance as the spending statements tell it; none is an empty one."""
+    if text is None:
+        return Balance()
+    plan, own, granted, month = text.split(" ")
+    return Balance(int(plan), int(own), date.fromisoformat(month) if month else None, int(granted))
 
 
 def as_turned(balance: Balance, month: date, per_month: int) -> Balance:

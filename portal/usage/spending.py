@@ -14,7 +14,7 @@ import msgspec
 from portal.accounts.days import month_of, resets_at, usage_day
 from portal.core import clock, database, hot
 from portal.core.database import raw_day, raw_id, raw_instant
-from portal.usage.ledger import Balance, as_turned, balance_of_row, by, lock_balance, runner, take
+from portal.usage.ledger import Balance, as_turned, balance_of_row, balance_of_text, by, lock_balance, runner, take
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,16 +114,16 @@ def spend_in(raw: Any, actor: Actor, spending: Spending, now: datetime, decision
             run("FOLD_LATE", month=raw_day(month))
         if limit:
             _note_marks(run, used, cost.conversations, limit, now)
-        seen = row[2:]
+        told = row[2]
     else:
         _check(run, spending)
-        used, seen = _used(run), None
+        used, told = _used(run), None
     plan_part = own_part = 0
     if cost.credits:
         who = by(actor, reason="")
         balance, plan_part, own_part = take(run, balance, cost.credits, who, now, decision=raw_id(decision))
     else:
-        balance = as_turned(balance_of_row(seen), month, budget.credits_per_month)
+        balance = as_turned(balance_of_text(told), month, budget.credits_per_month)
     run("NOTE_DETAIL")
     if key_used is not None:
         key_used += cost.conversations

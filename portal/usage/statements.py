@@ -14,21 +14,21 @@ _AS_READ = """EXISTS (SELECT 1 FROM accounts a JOIN plans p ON p.id = :plan_id
 _KEY_AS_READ = " AND ".join(
     (_AS_READ, "EXISTS (SELECT 1 FROM api_keys k WHERE k.id = :key_id AND k.version = :key_version)")
 )
+# In one text, for each column would be a search of its own; `balance_of_text` reads it.
+_BALANCE = """c.plan_credits || ' ' || c.own_credits || ' ' || c.plan_granted || ' '
+    || COALESCE(CAST(c.plan_month AS VARCHAR), '')"""
 _SPEND = """
 INSERT INTO usage_days (user_id, day, used)
 SELECT :user_id, :day, :units
 WHERE (:most < 0 OR :units <= :most) AND {as_read}
 ON CONFLICT (user_id, day) DO UPDATE SET used = usage_days.used + :units
 WHERE :most < 0 OR usage_days.used + :units <= :most
-RETURNING used, closed_at, (SELECT plan_credits FROM credit_balances c WHERE c.user_id = :user_id),
-    (SELECT own_credits FROM credit_balances c WHERE c.user_id = :user_id),
-    (SELECT plan_month FROM credit_balances c WHERE c.user_id = :user_id),
-    (SELECT plan_granted FROM credit_balances c WHERE c.user_id = :user_id)
+RETURNING used, closed_at, (SELECT {balance} FROM credit_balances c WHERE c.user_id = :user_id)
 """  # made of constants; the balance comes along, so that a plain spending is two statements
 TEXTS = {
     # (The column itself: SQLite 3.40 answers `closed_at IS NOT NULL` with 1 for a row just inserted without one.)
-    "SPEND_DAY": _SPEND.format(as_read=_AS_READ),
-    "SPEND_DAY_BY_KEY": _SPEND.format(as_read=_KEY_AS_READ),
+    "SPEND_DAY": _SPEND.format(as_read=_AS_READ, balance=_BALANCE),
+    "SPEND_DAY_BY_KEY": _SPEND.format(as_read=_KEY_AS_READ, balance=_BALANCE),
     "CHECK": f"SELECT 1 WHERE {_AS_READ}",
     "CHECK_BY_KEY": f"SELECT 1 WHERE {_KEY_AS_READ}",
     "LOCK_KEY": "SELECT version FROM api_keys WHERE id = :key_id FOR UPDATE",

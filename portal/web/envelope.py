@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from portal.core import clock
-from portal.core.ids import new_id
+from portal.core.ids import new_hex
 from portal.web.logs import request_id, write_request_line
 
 if TYPE_CHECKING:
@@ -62,14 +62,17 @@ class Envelope:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        made = new_id().hex
+        made = new_hex()
         environ[REQUEST_ID] = made
         request_id.set(made)
         path, began, fixed = _path_of(environ), clock.monotonic(), self.fixed
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             full = [*headers, ("X-Request-Id", made), *fixed]
-            if not any(name == "Cache-Control" for name, _ in headers):
+            for name, _ in headers:
+                if name == "Cache-Control":
+                    break
+            else:
                 full.append(KEEP_NOTHING)
             if not path.startswith(("/static/", "/health")):
                 spent = (clock.monotonic() - began) * 1000

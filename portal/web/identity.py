@@ -12,7 +12,7 @@ from flask.sessions import SecureCookieSessionInterface
 from flask_login import LoginManager, UserMixin, current_user
 
 from portal.accounts.models import Account, Kind, StaffMember
-from portal.clients.service import client_of_token
+from portal.clients.service import KnownClient, client_of_token, kept_client
 from portal.core import access
 from portal.core.actor import Actor, ActorKind, nobody
 from portal.core.errors import Unauthenticated
@@ -25,6 +25,7 @@ from portal.web.requests import unwrapped
 if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
 
+    from portal.core.hot import Premise
     from portal.signin.models import SignInSession
 
 COOKIE_KEY = "sid"
@@ -190,10 +191,22 @@ def client_actor() -> Actor:
 
 def client_in(environ: WSGIEnvironment) -> Actor | None:
     """The service client of the bearer token in a WSGI request, if there is one."""
+    client = client_of_token(_bearer_of(environ))
+    return None if client is None else _actor_of_client(client, environ)
+
+
+def kept_client_in(environ: WSGIEnvironment) -> tuple[Actor, Premise] | None:
+    """The service client of the bearer token as it was a while ago, and the premise that it still is."""
+    kept = kept_client(_bearer_of(environ))
+    return None if kept is None else (_actor_of_client(kept[0], environ), kept[1])
+
+
+def _bearer_of(environ: WSGIEnvironment) -> str:
     kind, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-    client = client_of_token(token.strip()) if kind.lower() == "bearer" else None
-    if client is None:
-        return None
+    return token.strip() if kind.lower() == "bearer" else ""
+
+
+def _actor_of_client(client: KnownClient, environ: WSGIEnvironment) -> Actor:
     return Actor(
         kind=ActorKind.CLIENT,
         name=client.name,

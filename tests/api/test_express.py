@@ -8,9 +8,15 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from portal.api.express import ROUTES, Express
+from portal.clients.models import ServiceClient
+from portal.clients.service import disable_client
+from portal.core.access import operator_actor
+from portal.core.database import db, transaction
+from portal.usage.models import UsageDay
 from portal.web.frame import Doorward
 from tests.conftest import Machine
 from tests.people import make_account
@@ -151,3 +157,29 @@ def test_each_express_route_is_one_of_flask_with_the_same_gate(app: Doorward) ->
     views = {rule.rule: app.view_functions[rule.endpoint] for rule in app.url_map.iter_rules()}
     for path, (capability, _) in ROUTES.items():
         assert getattr(views[path], "__capabilities__", ()) == (capability,)
+
+
+def test_a_client_that_is_remembered_and_disabled_meanwhile_is_refused_at_once(
+    lanes: Lanes, machine: Callable[..., Machine], key_of: Callable[..., str]
+) -> None:
+    gate, key = machine(), key_of(make_account("alice"))
+    bodies = [json.dumps({"key": key}).encode(), b'{"key": "dw_nonsense"}', b"{", b'{"key": 5}']
+    assert same(lanes.post(VERIFY, bodies[0], gate.headers())).get_json()["code"] == "VALID"
+    with transaction():
+        disable_client(operator_actor(), db.session.scalars(select(ServiceClient.id)).one())
+    for body in bodies:
+        assert same(lanes.post(VERIFY, body, gate.headers())).status_code == 401
+    assert db.session.scalar(select(func.sum(UsageDay.used))) == 2
+
+
+def test_a_client_that_is_remembered_and_lost_a_scope_meanwhile_is_refused_at_once(
+    lanes: Lanes, machine: Callable[..., Machine], key_of: Callable[..., str]
+) -> None:
+    gate, body = machine(), json.dumps({"key": key_of(make_account("alice"))}).encode()
+    assert same(lanes.post(VERIFY, body, gate.headers())).status_code == 200
+    with transaction():
+        db.session.scalars(select(ServiceClient)).one().scopes = ["logs:write"]
+    assert same(lanes.post(VERIFY, body, gate.headers())).status_code == 403
+    with transaction():
+        db.session.scalars(select(ServiceClient)).one().scopes = ["keys:verify"]
+    assert same(lanes.post(VERIFY, body, gate.headers())).status_code == 200

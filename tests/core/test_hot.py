@@ -53,9 +53,15 @@ def add(raw: Any) -> int:
     return int(raw.execute(READ).fetchone()[0])
 
 
+def count_in(raw: Any) -> int:
+    """How many were counted, as this connection sees it."""
+    return int(raw.execute(READ).fetchone()[0])
+
+
 def kept() -> list[Any]:
-    """The connections that wait for the next use."""
-    return hot._hot().free
+    """The connections that wait for the next use, the writer's among them."""
+    held = hot._hot()
+    return [*held.free, *([held.writer] if held.writer is not None else [])]
 
 
 def together(app: Doorward, works: list[Callable[[Any], Any]]) -> list[Any]:
@@ -185,14 +191,19 @@ def test_a_connection_that_broke_is_not_used_again() -> None:
         hot.write(lose)
     assert not set(map(id, before)) & set(map(id, kept()))
 
-    def broken(_: Any) -> None:
+    broken: list[Any] = []
+
+    def fail(raw: Any) -> None:
+        broken.append(raw)
         raise sqlite3.OperationalError("disk I/O error")
 
-    hot.write(add)
-    with pytest.raises(sqlite3.OperationalError):
-        hot.read_together(broken)
-    assert kept() == []
-    assert hot.write(add) == 3
+    for ask in (hot.read_together, hot.write):
+        hot.write(add)
+        with pytest.raises(sqlite3.OperationalError):
+            ask(fail)
+    assert broken
+    assert not [held for held in kept() if held.dbapi_connection in broken]
+    assert hot.write(add) == 4
 
 
 def test_a_failure_outside_a_transaction_keeps_the_connection() -> None:
@@ -200,6 +211,7 @@ def test_a_failure_outside_a_transaction_keeps_the_connection() -> None:
         raise ValueError
 
     hot.write(add)
+    hot.read_together(count_in)
     before = len(kept())
     with pytest.raises(ValueError):
         hot.read_together(fail)
@@ -244,3 +256,41 @@ def test_a_file_that_somebody_holds_is_an_error_in_time(app: Doorward, held: Non
         assert count() == 0
     else:
         assert hot.write(add) == 1
+
+
+NAME = "SELECT boost_extra FROM users"
+
+
+@pytest.fixture
+def lane(app: Doorward) -> Iterator[hot.Lane]:
+    """A lane of this application, entered."""
+    made = hot.Lane(hot.connections())
+    entered = hot.enter_hot(made)
+    yield made
+    hot.leave_hot(entered)
+
+
+@pytest.mark.parametrize(
+    "ask", [hot.write, hot.read_together, lambda work: (hot.read(NAME, {}), hot.write(work))[1]], ids=["w", "r", "rw"]
+)
+def test_a_premise_that_holds_is_proved_once(lane: hot.Lane, ask: Callable[..., Any]) -> None:
+    seen: list[str] = []
+    lane.premise = hot.Premise(NAME, {}, hot.read(NAME, {}))
+
+    def work(raw: Any) -> int:
+        seen.append("done")
+        return count_in(raw)
+
+    assert (ask(work), lane.premise.proved, seen) == (0, True, ["done"])
+    hot.write(add)
+    assert ask(work) == 1  # what was proved at first is not asked again
+
+
+@pytest.mark.parametrize("ask", [hot.write, hot.read_together])
+def test_a_premise_that_no_longer_holds_changes_nothing(lane: hot.Lane, ask: Callable[..., Any]) -> None:
+    lane.premise = hot.Premise(NAME, {}, (17,))
+    with pytest.raises(hot.Outdated):
+        ask(add)
+    assert lane.premise.proved is False
+    lane.premise = None
+    assert hot.read_together(count_in) == 0

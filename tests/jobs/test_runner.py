@@ -275,7 +275,7 @@ def test_the_clock_starts_runs_a_job_and_flushes_once_more_when_it_stops(
     app: Doorward, only_some: None, add_job: Add, machine: Callable[..., Machine]
 ) -> None:
     make_account("alice")
-    gate, starts, ticking = machine(), add_job(), Clock(app)
+    gate, starts, ticking = machine(), add_job(every_s=60), Clock(app)
     ticking.start()
     try:
         wait_for(lambda: starts and [run for run in runs("flush_message_logs") if run.finished_at])
@@ -288,6 +288,17 @@ def test_the_clock_starts_runs_a_job_and_flushes_once_more_when_it_stops(
     assert [(run.outcome, run.summary) for run in runs()] == [("done", "start 1")]
     with transaction():
         assert take_lock("probe", "the next server") is not None
+
+
+def test_what_runs_once_an_hour_waits_at_a_start(app: Doorward, only_some: None, add_job: Add) -> None:
+    often, rare, ticking = add_job("often", every_s=60), add_job("rare", every_s=3600), Clock(app)
+    ticking.start()
+    try:
+        wait_for(lambda: bool(often))
+        due = ticking.scheduler.get_job("rare").next_run_time
+    finally:
+        ticking.stop()
+    assert (rare, due > clock.now() + timedelta(seconds=50)) == ([], True)
 
 
 def test_jobs_without_work_are_passed_over(app: Doorward, only_some: None, add_job: Add) -> None:
