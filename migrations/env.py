@@ -9,18 +9,20 @@ from sqlalchemy import text
 import portal.accounts.models
 import portal.audit.models
 import portal.clients.models
+import portal.core.data_keys
 import portal.insight.models
 import portal.keys.models
 import portal.mail.models
 import portal.messages.models
 import portal.privacy.models
+import portal.prompts.models
 import portal.repeats.models
 import portal.signin.models
 import portal.usage.models
 import portal.work.models  # noqa: F401  # imported so that the metadata is whole
 from portal.core.database import Base
 
-# Made by hand in the first migration; no model speaks of them.
+# Made by hand in the migrations; no model speaks of them.
 BY_HAND = ("account_search", "message_search")
 
 

@@ -94,10 +94,14 @@ class User(Account):
     """The end user: has a plan, a daily limit, credits and keys.
 
     `boost_extra` raises the daily limit until `boost_until`. `next_plan_id` is the plan from `next_plan_from` on.
-    After a change of zone `held_day` goes on till `held_until` (see accounts/days.py).
+    After a change of zone `held_day` goes on till `held_until` (see accounts/days.py). `keep_messages` is what the user
+    chose to have kept of conversations: what the plan allows, nothing, metadata only, or words for that many days.
     """
 
     __tablename__ = "users"
+    __table_args__ = (  # type: ignore[assignment]  # its own table's
+        CheckConstraint("keep_messages IN ('plan', 'nothing', 'metadata', '7', '30', '365')", "keep_messages"),
+    )
 
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
     daily_limit_override: Mapped[int | None] = mapped_column(default=None)
@@ -109,6 +113,8 @@ class User(Account):
     held_day: Mapped[date | None] = mapped_column(default=None)
     held_until: Mapped[datetime | None] = mapped_column(default=None)
     warn_by_mail: Mapped[bool] = mapped_column(default=True)
+    keep_messages: Mapped[str] = mapped_column(String(10), default="plan")
+    keep_changed_at: Mapped[datetime | None] = mapped_column(default=None)
 
     __mapper_args__ = {"polymorphic_identity": Kind.USER.value}  # noqa: RUF012  # SQLAlchemy reads it from the class
 

@@ -8,14 +8,13 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from portal.api.bodies import require_media_type
+from portal.api.pushing import MEDIA_TYPES, answer_push
 from portal.core.access import Capability
-from portal.core.errors import Invalid, Malformed
+from portal.core.errors import Invalid
 from portal.core.ids import parse_id
 from portal.core.text import gettext
-from portal.messages.intake import MOST_RECORDS, Result, push, read_body
 from portal.messages.models import MessageLog
 from portal.messages.reading import LogFilter, list_logs
-from portal.messages.shape import BadRecord
 from portal.web.gates import requires
 from portal.web.identity import actor
 from portal.web.problems import json_response
@@ -28,22 +27,8 @@ FILTERS = {"q", "user_id", "model", "conversation_id", "from", "to", "limit", "c
 @requires(Capability.LOG_WRITE)
 def push_logs() -> Response:
     """202 only once what was accepted is durable."""
-    media_type = require_media_type(("application/json", "application/x-ndjson"))
-    try:
-        records = read_body(request.get_data(), media_type)
-    except BadRecord as error:
-        raise Malformed(str(error)) from None
-    if not records or len(records) > MOST_RECORDS:
-        raise Invalid({"/records": gettext("Send 1 to %(most)s records.", most=MOST_RECORDS)})
-    results = push(actor(), records)
-    counts = {
-        status: sum(result.status == status for result in results) for status in ("accepted", "duplicate", "rejected")
-    }
-    return json_response({**counts, "results": [_result(result) for result in results]}, 202)
-
-
-def _result(result: Result) -> dict[str, Any]:
-    return {"id": result.id, "status": result.status, "error": result.error}
+    media_type = require_media_type(MEDIA_TYPES)
+    return answer_push(actor(), request.get_data(), media_type)
 
 
 @blueprint.get("")

@@ -31,7 +31,9 @@ class Capability(StrEnum):
     OWN_SESSIONS = "own.sessions", "End one's own sessions."
     OWN_KEYS = "own.keys", "Make, change, replace and revoke one's own API keys."
     OWN_USAGE = "own.usage", "See one's own limit, credits and usage."
-    OWN_CONVERSATIONS = "own.conversations", "Read and search one's own conversations."
+    OWN_CONVERSATIONS = "own.conversations", "Read and search one's own conversations, choose how long they are kept."
+    OWN_PROMPTS = "own.prompts", "Keep, change and delete one's own prompts."
+    OWN_EXPORTS = "own.exports", "Export what is one's own and fetch the files."
 
     USER_FIND = "user.find", "Find a user and see the masked record with its usage."
     USER_CONTACT = "user.contact", "See e-mail addresses unmasked, by permission."
@@ -51,6 +53,9 @@ class Capability(StrEnum):
     SETTING_MANAGE = "setting.manage", "See settings and change what can be changed."
     LOG_METADATA = "log.metadata", "See message log metadata of others."
     LOG_CONTENT = "log.content", "Read message content of others, giving a reason."
+    LOG_QUARANTINE = "log.quarantine", "See records that could not be stored, try them again, drop them."
+    ENCRYPTION_ROTATE = "encryption.rotate", "Put a new encryption key in the place of the old ones."
+    BACKUP = "backup", "Make backups and restore them."
 
     KEY_VERIFY = "key.verify", "Ask whether an API key is good, and spend."
     USAGE_CONSUME = "usage.consume", "Spend for a user without a key."
@@ -70,11 +75,11 @@ class Capability(StrEnum):
 C = Capability
 
 OWN: frozenset[Capability] = frozenset({C.OWN_PROFILE, C.OWN_SESSIONS})
-USER: frozenset[Capability] = OWN | {C.OWN_KEYS, C.OWN_USAGE, C.OWN_CONVERSATIONS}
+USER: frozenset[Capability] = OWN | {C.OWN_KEYS, C.OWN_USAGE, C.OWN_CONVERSATIONS, C.OWN_PROMPTS, C.OWN_EXPORTS}
 
 LEVEL_1: frozenset[Capability] = OWN | {C.USER_FIND}
 LEVEL_2: frozenset[Capability] = LEVEL_1 | {C.LOG_METADATA}
-LEVEL_3: frozenset[Capability] = LEVEL_2
+LEVEL_3: frozenset[Capability] = LEVEL_2 | {C.LOG_CONTENT}
 LEVELS: dict[int, frozenset[Capability]] = {1: LEVEL_1, 2: LEVEL_2, 3: LEVEL_3}
 
 PERMISSIONS: dict[str, frozenset[Capability]] = {
@@ -88,12 +93,12 @@ PERMISSIONS: dict[str, frozenset[Capability]] = {
     "staff.manage": frozenset({C.STAFF_MANAGE}),
     "admins.manage": frozenset({C.ADMIN_MANAGE}),
     "clients.manage": frozenset({C.CLIENT_MANAGE}),
-    "logs.content": frozenset({C.LOG_METADATA, C.LOG_READ, C.LOG_CONTENT}),
+    "logs.content": frozenset({C.LOG_METADATA, C.LOG_READ, C.LOG_CONTENT, C.LOG_QUARANTINE}),
     "audit.read": frozenset({C.AUDIT_READ}),
     "jobs.run": frozenset({C.JOB_READ, C.JOB_RUN}),
     "settings.manage": frozenset({C.SETTING_MANAGE}),
 }
-ADMIN: frozenset[Capability] = OWN | {C.CONSOLE_SEE}
+ADMIN: frozenset[Capability] = OWN | {C.CONSOLE_SEE, C.STATUS_READ}
 GRANTABLE: frozenset[Capability] = frozenset().union(*PERMISSIONS.values())
 
 SCOPES: dict[str, frozenset[Capability]] = {
@@ -120,6 +125,8 @@ SCOPES: dict[str, frozenset[Capability]] = {
 }
 
 EVERYTHING: frozenset[Capability] = frozenset(Capability)
+# What no account and no client is ever given: it wants the machine itself.
+OPERATOR_ONLY: frozenset[Capability] = frozenset({C.ENCRYPTION_ROTATE, C.BACKUP})
 
 RANK_USER, RANK_STAFF, RANK_ADMIN, RANK_FULL_ADMIN, RANK_OPERATOR = 10, 20, 40, 50, 100
 

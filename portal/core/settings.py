@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from portal.core.text import BadName, canonical_email
 
@@ -68,8 +68,12 @@ class Settings(BaseModel):
         "",
         description="Database address: sqlite:///… or postgresql+psycopg://…; empty is SQLite in DATA_DIR.",
     )
-    redis_url: str = Field("", description="Redis or Valkey address for shared counters; empty is none.")
-    spool: Literal["file"] = Field("file", description="Where accepted message logs wait: file.")
+    redis_url: str = Field(
+        "", description="Redis or Valkey address for shared counters and SPOOL=redis; empty is none."
+    )
+    spool: Literal["file", "redis"] = Field(
+        "file", description="Where accepted message logs wait: file (in DATA_DIR), or redis (at REDIS_URL)."
+    )
     durability: Literal["power", "process"] = Field(
         "power",
         description="What an answer survives: a power cut (power), or a killed process of Doorward (process, faster).",
@@ -127,7 +131,12 @@ class Settings(BaseModel):
     )
     mail_from: str = Field("doorward@localhost", min_length=3, description="Sender of every mail.")
     flush_interval_s: int = Field(2, ge=1, le=300, description="Seconds between two flushes of the spool.")
-    flush_max_rows: int = Field(200, ge=1, le=10_000, description="Most records written in one transaction of a flush.")
+    flush_max_rows: int = Field(
+        0,
+        ge=0,
+        le=10_000,
+        description="Most records written in one transaction of a flush; 0 is 200 on SQLite, 1,000 on PostgreSQL.",
+    )
     flush_max_bytes: int = Field(
         4 * 1024 * 1024, ge=65536, description="Most bytes read for one transaction of a flush."
     )
@@ -135,6 +144,13 @@ class Settings(BaseModel):
         512 * 1024 * 1024,
         ge=1024 * 1024,
         description="Bytes the spool may hold; beyond it pushes are refused with 503.",
+    )
+    export_link_ttl_s: int = Field(86_400, ge=60, description="Seconds for which the file of an export can be fetched.")
+    export_most_streamed: int = Field(
+        10_000, ge=1, description="Most rows exported while one waits; more are written to a file by a job."
+    )
+    content_open_s: int = Field(
+        1800, ge=60, description="Seconds for which a reason given opens message content of another."
     )
     memory_limit_mb: int = Field(1024, ge=64, description="Memory of a process above which readiness warns.")
     encrypt_messages: bool = Field(False, description="Seal message content at rest.")
@@ -168,6 +184,13 @@ class Settings(BaseModel):
     terms_url: str = Field("", description="Shown in the footer.")
     privacy_url: str = Field("", description="Shown in the footer.")
     clock_offset_s: int = Field(0, description="Moves the clock, in development only.")
+
+    @field_validator("spool")
+    @classmethod
+    def _spool(cls, value: str, info: ValidationInfo) -> str:
+        if value == "redis" and not info.data.get("redis_url"):
+            raise ValueError("redis needs REDIS_URL")
+        return value
 
     @field_validator("staff_allowed_networks", "admin_allowed_networks")
     @classmethod
@@ -248,6 +271,11 @@ class Settings(BaseModel):
     def sqlite(self) -> bool:
         """Whether the database is SQLite."""
         return self.database_url.startswith("sqlite")
+
+    @property
+    def flush_rows(self) -> int:
+        """Most records written in one transaction of a flush."""
+        return self.flush_max_rows or (200 if self.sqlite else 1000)
 
     @property
     def hosts(self) -> list[str]:

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -18,7 +18,8 @@ from portal.demo.talk import MODELS, draw_talk
 from portal.demo.usage import instant_in
 from portal.messages.flush import title_of
 from portal.messages.models import Conversation, MessageContent, MessageLog, MessageModel, ModelDay
-from portal.messages.shape import plain_text, read_record
+from portal.messages.searching import index_words
+from portal.messages.shape import read_record
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -154,7 +155,6 @@ def _model_ids() -> dict[str, int]:
 
 
 def _store(batch: _Batch) -> None:
-    words = [plain_text(messages) for messages in batch.messages]
     with transaction():
         insert_rows(Conversation, batch.conversations)
         insert_rows(MessageLog, batch.logs)
@@ -162,18 +162,13 @@ def _store(batch: _Batch) -> None:
         query = select(MessageLog.id, MessageLog.number).where(MessageLog.id.in_(ids))
         number_of = {row.id: row.number for row in db.session.execute(query)}
         numbers = [number_of[log_id] for log_id in ids]
+        users = [log["user_id"] for log in batch.logs]
+        said = list(zip(numbers, users, batch.messages, strict=True))
         insert_rows(
             MessageContent,
-            [
-                {"number": number, "messages": messages}
-                for number, messages in zip(numbers, batch.messages, strict=True)
-            ],
+            [{"number": number, "user_id": user_id, "messages": messages} for number, user_id, messages in said],
         )
-        if dialect_name() == "sqlite":
-            db.session.execute(
-                text("INSERT INTO message_search (rowid, words) VALUES (:number, :words)"),
-                [{"number": number, "words": said} for number, said in zip(numbers, words, strict=True)],
-            )
+        index_words(said)
         _count_models(batch)
 
 

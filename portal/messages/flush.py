@@ -15,7 +15,7 @@ from uuid import UUID
 
 import msgspec
 import orjson
-from sqlalchemy import delete, func, insert, select, text
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import DataError, IntegrityError
@@ -32,6 +32,7 @@ from portal.messages.models import (
     QuarantinedRecord,
     SpoolPosition,
 )
+from portal.messages.searching import index_words
 from portal.messages.shape import INT, plain_text
 from portal.messages.spool import read_line, spool_of
 
@@ -155,7 +156,7 @@ def _read_chunk(path: Path, position: int, *, torn_ends: bool) -> _Chunk | None:
         with path.open("rb") as file:
             file.seek(position)
             chunk, size = _Chunk(position), 0
-            while len(chunk.records) + len(chunk.poison) < now.flush_max_rows and size < now.flush_max_bytes:
+            while len(chunk.records) + len(chunk.poison) < now.flush_rows and size < now.flush_max_bytes:
                 line = file.readline()
                 if not line or (not line.endswith(b"\n") and not torn_ends):
                     break
@@ -265,13 +266,10 @@ def _insert(records: list[dict[str, Any]]) -> None:
         row.id: row.number
         for row in db.session.execute(select(MessageLog.id, MessageLog.number).where(MessageLog.id.in_(ids)))
     }
-    contents = [{"number": numbers[UUID(record["log_id"])], "messages": record["messages"]} for record in records]
+    said = [(numbers[UUID(record["log_id"])], UUID(record["user_id"]), record["messages"]) for record in records]
+    contents = [{"number": number, "user_id": user_id, "messages": messages} for number, user_id, messages in said]
     db.session.execute(insert(MessageContent), contents)
-    if dialect_name() == "sqlite":
-        db.session.execute(
-            text("INSERT INTO message_search (rowid, words) VALUES (:number, :words)"),
-            [{"number": content["number"], "words": plain_text(content["messages"])} for content in contents],
-        )
+    index_words(said)
     _count_models(records)
 
 

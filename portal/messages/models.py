@@ -40,6 +40,7 @@ class Conversation(Model):
     client_id: Mapped[UUID] = mapped_column(ForeignKey("service_clients.id"))
     source_id: Mapped[str] = mapped_column(String(128))
     title: Mapped[str] = mapped_column(String(120), default="")
+    sealed_title: Mapped[bytes | None] = mapped_column(default=None)
     started_at: Mapped[datetime]
     last_at: Mapped[datetime]
     exchanges: Mapped[int] = mapped_column(default=0)
@@ -53,6 +54,9 @@ class MessageLog(Model):
         UniqueConstraint("client_id", "source_id"),
         Index("ix_message_logs_conversation", "conversation_id", "at", "number"),
         Index("ix_message_logs_user", "user_id", "at", "number"),
+        Index("ix_message_logs_at", "at", "number"),
+        Index("ix_message_logs_model", "user_id", "model_id", "at", "number"),
+        Index("ix_message_logs_received", "received_at", "number"),
     )
 
     number: Mapped[int] = mapped_column(Number, primary_key=True, autoincrement=True)
@@ -73,12 +77,42 @@ class MessageLog(Model):
 
 
 class MessageContent(Model):
-    """The words of one exchange, in a table of its own: own retention, own encryption."""
+    """The words of one exchange, in a table of its own: own retention, own encryption.
+
+    `user_id` is that of the log, once more, so that a search asks for words and owner in one place.
+    """
 
     __tablename__ = "message_contents"
 
     number: Mapped[int] = mapped_column(Number, ForeignKey("message_logs.number"), primary_key=True)
+    user_id: Mapped[UUID]
     messages: Mapped[list[dict[str, Any]]] = mapped_column(Document)
+
+
+class SealedContent(Model):
+    """The content of one exchange, sealed. Such a log has no row in message_contents, and so nothing to search."""
+
+    __tablename__ = "sealed_contents"
+
+    number: Mapped[int] = mapped_column(Number, ForeignKey("message_logs.number"), primary_key=True)
+    sealed: Mapped[bytes]
+
+
+class ContentOpening(Model):
+    """Somebody's leave to read content of a user (or one log) until an instant, with the reason given for it."""
+
+    __tablename__ = "content_openings"
+    __table_args__ = (Index("ix_content_openings_reader", "reader_id", "user_id", "until"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    reader_id: Mapped[UUID]
+    reader_kind: Mapped[str] = mapped_column(String(20))
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    log_id: Mapped[UUID | None]
+    reason: Mapped[str] = mapped_column(String(500))
+    case: Mapped[str | None] = mapped_column(String(40))
+    opened_at: Mapped[datetime]
+    until: Mapped[datetime]
 
 
 class ModelDay(Model):
@@ -102,11 +136,20 @@ class SpoolPosition(Model):
 
 
 class QuarantinedRecord(Model):
-    """A spooled line that could not be stored, kept with the reason."""
+    """A spooled line that could not be stored, kept with the reason: as it was in `line`, or sealed.
+
+    `spool_key` names its place in the spool, so that a chunk flushed twice sets it aside once.
+    """
 
     __tablename__ = "quarantined_records"
+    __table_args__ = (Index("ix_quarantined_records_at", "at", "id"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     at: Mapped[datetime]
     reason: Mapped[str] = mapped_column(String(300))
-    line: Mapped[str] = mapped_column(Text)
+    line: Mapped[str | None] = mapped_column(Text)
+    spool_key: Mapped[str | None] = mapped_column(String(200), unique=True)
+    client_id: Mapped[UUID | None]
+    user_id: Mapped[UUID | None]
+    source_id: Mapped[str | None] = mapped_column(String(128))
+    sealed: Mapped[bytes | None]

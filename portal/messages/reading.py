@@ -15,6 +15,7 @@ from portal.core.database import db, dialect_name
 from portal.core.errors import NotFound
 from portal.core.pages import Page, page_of
 from portal.messages.models import Conversation, MessageContent, MessageLog, MessageModel
+from portal.messages.opening import open_contents
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -73,7 +74,7 @@ def matching_words(search: str) -> Any:
     # Without a LIMIT: it would keep the oldest hits of everybody, and hide one's own behind those of others.
     return text(
         "message_contents.number IN (SELECT rowid FROM message_search WHERE message_search MATCH :words)"
-    ).bindparams(words=" ".join(phrases))
+    ).bindparams(words=f"words : ({' '.join(phrases)})")
 
 
 @needs(Capability.OWN_CONVERSATIONS)
@@ -100,15 +101,15 @@ def own_conversation(actor: Actor, conversation_id: UUID) -> tuple[Conversation,
     if conversation is None or conversation.user_id != actor.id:
         raise NotFound
     query = (
-        select(MessageLog, MessageModel.name, MessageContent.messages)
+        select(MessageLog, MessageModel.name)
         .outerjoin(MessageModel, MessageModel.id == MessageLog.model_id)
-        .outerjoin(MessageContent, MessageContent.number == MessageLog.number)
         .where(MessageLog.conversation_id == conversation.id)
         .order_by(MessageLog.at, MessageLog.number)
         .limit(1000)
     )
     rows = db.session.execute(query).all()
-    return conversation, [Exchange(log, name, messages or []) for log, name, messages in rows]
+    contents = open_contents(actor, [log for log, _ in rows], what="page")
+    return conversation, [Exchange(log, name, contents[log.number].messages) for log, name in rows]
 
 
 def models_of(user_id: UUID) -> list[str]:

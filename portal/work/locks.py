@@ -35,6 +35,18 @@ def take_lock(name: str, holder: str) -> int | None:
     return 1
 
 
+def renew_lock(name: str, holder: str, fence: int) -> bool:
+    """Hold the lock for another LEASE. False when it was taken or freed since: then stop, and write nothing more."""
+    renewed = db.session.execute(
+        update(JobLock)
+        .where(JobLock.name == name, JobLock.holder == holder, JobLock.fence == fence)
+        .values(expires_at=clock.now() + LEASE)
+        .returning(JobLock.fence)
+        .execution_options(synchronize_session=False)
+    )
+    return renewed.scalar() is not None
+
+
 def free_lock(name: str, holder: str) -> None:
     """Let others have the lock at once; the fence is kept."""
     db.session.execute(

@@ -41,7 +41,8 @@ def test_a_verb_for_all_says_why() -> None:
 
 def test_each_level_holds_what_the_one_below_holds() -> None:
     assert of_level(1) <= of_level(2) <= of_level(3)
-    assert of_level(1) < of_level(2)
+    assert of_level(1) < of_level(2) < of_level(3)
+    assert of_level(3) - of_level(2) == {Capability.LOG_CONTENT}
     assert Capability.USER_CONTACT not in of_level(3)
     assert not of_level(0) and not of_level(4)
 
@@ -52,7 +53,8 @@ def test_names_that_do_not_exist_grant_nothing() -> None:
 
 
 def test_support_and_users_hold_nothing_of_the_console() -> None:
-    console = frozenset().union(*access.PERMISSIONS.values()) - {Capability.USER_FIND, Capability.LOG_METADATA}
+    shared = {Capability.USER_FIND, Capability.LOG_METADATA, Capability.LOG_CONTENT}
+    console = frozenset().union(*access.PERMISSIONS.values()) - shared
     for held in (access.USER, *access.LEVELS.values()):
         assert held.isdisjoint(console)
 
@@ -60,7 +62,8 @@ def test_support_and_users_hold_nothing_of_the_console() -> None:
 def test_every_capability_has_a_sentence_and_somebody_who_holds_it() -> None:
     tables = (access.LEVELS.values(), access.PERMISSIONS.values(), access.SCOPES.values(), [access.USER, access.ADMIN])
     held = frozenset().union(*(grants for table in tables for grants in table))
-    assert held == frozenset(Capability)
+    assert held.isdisjoint(access.OPERATOR_ONLY)
+    assert held | access.OPERATOR_ONLY == frozenset(Capability) == access.operator_actor().capabilities
     assert all(capability.sentence.endswith(".") for capability in Capability)
 
 

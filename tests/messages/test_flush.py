@@ -45,7 +45,7 @@ def quarantined() -> list[tuple[str, str]]:
     """(reason, line) of everything set aside."""
     db.session.expire_all()
     rows = db.session.scalars(select(QuarantinedRecord).order_by(QuarantinedRecord.id))
-    return [(row.reason, row.line) for row in rows]
+    return [(row.reason, row.line or "") for row in rows]
 
 
 def counts(done: Flushed) -> tuple[int, int, int]:

@@ -22,6 +22,7 @@ FLOORS: dict[str, int] = {
     "accounts": 4,
     "clients": 4,
     "usage": 5,
+    "prompts": 5,
     "signin": 6,
     "keys": 6,
     "messages": 6,

@@ -22,6 +22,7 @@ FRAMES = {
     "portal.jobs.runner": "a job and its lock",
     "portal.jobs.table": "a job",
     "portal.messages.flush": "one chunk and its position",
+    "portal.work.long_work": "one step of a long work",
     "portal.mail.outbox": "one mail of the sender's round",
     "portal.usage.reset": "one batch of days",
     "portal.usage.refusal_reading": "one batch of old refusals",

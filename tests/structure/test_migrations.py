@@ -13,13 +13,18 @@ from sqlalchemy import select
 from portal.accounts.models import Account
 from portal.core.database import Base, db
 from portal.core.places import migrations_dir
+from portal.messages.flush import flush
+from portal.messages.models import MessageContent
+from portal.messages.reading import own_conversations
 from portal.usage.models import Plan
+from tests.people import actor_named, make_account
 from tests.structure.source import imports_of, modules_in, portal_modules
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from portal.web.frame import Doorward
+    from tests.conftest import Machine
     from tests.visitor import Visitor
 
 
@@ -72,6 +77,24 @@ def test_a_used_database_goes_down_and_up_again(person: Callable[..., Visitor], 
     assert set(db.session.scalars(select(Plan.name))) == {"free", "plus"}
     assert db.session.scalars(select(Account)).all() == []
     assert person("alice").get("/account").status == 200
+
+
+def test_what_was_said_is_kept_and_found_on_the_way_down_and_up(app: Doorward, machine: Callable[..., Machine]) -> None:
+    alice_id = make_account("alice").id
+    said = [{"username": "alice", "prompt": f"lantern {n}", "conversation_id": str(n)} for n in range(1000)]
+    gate = machine("logs:write")
+    for part in (said, [{"username": "alice", "prompt": "harbour", "conversation_id": "last"}]):
+        assert gate.post("/message-logs", {"records": part}).get_json()["accepted"] == len(part)
+    flush()
+    command.downgrade(history(app), "0002")
+    assert "user_id" not in {column["name"] for column in sa.inspect(db.engine).get_columns("message_contents")}
+    command.upgrade(history(app), "head")
+    assert differences(app) == ""
+    assert db.session.scalars(select(MessageContent.user_id).distinct()).all() == [alice_id]
+    found = [own_conversations(actor_named("alice"), search=words).items for words in ("harbour", '"lantern 7"')]
+    assert [[one.source_id for one in items] for items in found] == [["last"], ["7"]]
+    indexes = {index["name"] for index in sa.inspect(db.engine).get_indexes("message_logs")}
+    assert indexes >= {"ix_message_logs_at", "ix_message_logs_model", "ix_message_logs_received"}
 
 
 def test_the_migrations_know_every_module_of_models() -> None:

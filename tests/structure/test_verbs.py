@@ -33,10 +33,12 @@ NOT_VERBS = {
     "portal.usage.verdicts.tell_of_nobody": "their answer where there is nobody to decide about",
     "portal.usage.refusals.refuse_in": "how they write a refusal down",
     "portal.usage.leases.take_lease": "the lease behind both verbs, which checked who asks",
+    "portal.work.long_work.begin_work": "how verbs ask for long work: they checked who asks, and record it",
     "portal.usage.ledger.by": "the actor as an entry of the ledger names it",
 }
 # Verbs that write rows and no audit entry, and why that is right.
 UNRECORDED = {
+    "portal.work.long_work.stop_work": "ends one's own work early; what was done of it is recorded by who began it",
     "portal.insight.figures.dashboard": "counts afresh what can always be counted again; nobody's record changes",
 }
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from portal.core import clock
 from portal.core.database import transaction
 from portal.web.frame import Doorward
-from portal.work.locks import LEASE, forget_locks, free_lock, take_lock
+from portal.work.locks import LEASE, forget_locks, free_lock, renew_lock, take_lock
 from tests.races import race
 
 
@@ -66,3 +66,24 @@ def test_of_ten_who_ask_for_a_new_lock_at_once_one_gets_it(app: Doorward) -> Non
             return take(f"holder {number}")
 
     assert sorted(race(10, ask), key=str) == [1, *[None] * 9]
+
+
+def test_a_lock_is_held_longer_by_whom_it_has_and_by_nobody_else(app: Doorward) -> None:
+    fence = take("a")
+    assert fence is not None
+
+    def renew(holder: str, number: int) -> bool:
+        with transaction():
+            return renew_lock("sweep", holder, number)
+
+    clock.shift(LEASE - timedelta(seconds=2))
+    assert renew("a", fence)
+    assert [renew("b", fence), renew("a", fence + 1), renew("a", fence - 1)] == [False] * 3
+    clock.shift(LEASE + timedelta(seconds=5))
+    assert take("b") is None
+    clock.shift(LEASE * 3)
+    assert take("b") == fence + 1
+    assert not renew("a", fence)
+    with transaction():
+        free_lock("sweep", "b")
+    assert not renew("b", fence + 1)

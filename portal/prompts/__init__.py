@@ -1,0 +1,1 @@
+"""Prompts that users save: their own notes, listed, searched, edited, deleted."""
