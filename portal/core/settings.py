@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from portal.core.text import BadName, canonical_email
 
@@ -68,12 +68,8 @@ class Settings(BaseModel):
         "",
         description="Database address: sqlite:///… or postgresql+psycopg://…; empty is SQLite in DATA_DIR.",
     )
-    redis_url: str = Field(
-        "", description="Redis or Valkey address for shared counters and SPOOL=redis; empty is none."
-    )
-    spool: Literal["file", "redis"] = Field(
-        "file", description="Where accepted message logs wait: file (in DATA_DIR), or redis (at REDIS_URL)."
-    )
+    redis_url: str = Field("", description="Redis or Valkey address for shared counters; empty is none.")
+    spool: Literal["file"] = Field("file", description="Where accepted message logs wait: file (in DATA_DIR).")
     durability: Literal["power", "process"] = Field(
         "power",
         description="What an answer survives: a power cut (power), or a killed process of Doorward (process, faster).",
@@ -184,13 +180,6 @@ class Settings(BaseModel):
     terms_url: str = Field("", description="Shown in the footer.")
     privacy_url: str = Field("", description="Shown in the footer.")
     clock_offset_s: int = Field(0, description="Moves the clock, in development only.")
-
-    @field_validator("spool")
-    @classmethod
-    def _spool(cls, value: str, info: ValidationInfo) -> str:
-        if value == "redis" and not info.data.get("redis_url"):
-            raise ValueError("redis needs REDIS_URL")
-        return value
 
     @field_validator("staff_allowed_networks", "admin_allowed_networks")
     @classmethod

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from portal.clients.status_checks import tidy_status_checks
 from portal.core.database import transaction
 from portal.core.text import lazy_gettext as words
 from portal.insight.figures import count_figures
@@ -14,10 +13,7 @@ from portal.insight.reconcile import reconcile_credits
 from portal.insight.usage import count_usage
 from portal.keys.expiry import tell_expiring_keys
 from portal.mail.outbox import mail_is_due, send_waiting
-from portal.messages.exporting import drop_exports
 from portal.messages.flush import flush, waiting_bytes
-from portal.messages.purging import purge_message_logs
-from portal.messages.sealing_job import seal_message_logs, something_is_open
 from portal.repeats.service import forget_kept
 from portal.usage.leases import end_leases
 from portal.usage.months import turn_months
@@ -131,24 +127,8 @@ def _send_mail() -> str:
     return f"sent {sent}, failed {failed}"
 
 
-def _purge_message_logs() -> str:
-    return f"purged {purge_message_logs()}"
-
-
-def _seal_message_logs() -> str:
-    return f"sealed {seal_message_logs()}"
-
-
 def _do_long_works() -> str:
     return f"did {do_long_works()}"
-
-
-def _drop_exports() -> str:
-    return f"dropped {drop_exports()}"
-
-
-def _tidy_status_checks() -> str:
-    return f"dropped {tidy_status_checks()}"
 
 
 JOBS: dict[str, Job] = {
@@ -186,22 +166,7 @@ JOBS: dict[str, Job] = {
         Job("turn_months", words("Turns the plan credits of users who are in a new month."), _turn_months, 3600),
         Job("reconcile_credits", words("Compares every balance with its ledger."), _reconcile_credits, 86_400),
         Job("tell_expiring_keys", words("Tells owners of keys that end within a week."), _tell_expiring_keys, 3600),
-        Job(
-            "purge_message_logs",
-            words("Deletes conversations and words that are kept no longer."),
-            _purge_message_logs,
-            3600,
-        ),
-        Job(
-            "seal_message_logs",
-            words("Seals words that were stored before sealing was on."),
-            _seal_message_logs,
-            60,
-            has_work=something_is_open,
-        ),
         Job("do_long_works", words("Does what people asked for and is long."), _do_long_works, 2, has_work=works_wait),
-        Job("drop_exports", words("Deletes files of exports whose links have run out."), _drop_exports, 600),
-        Job("tidy_status_checks", words("Deletes old status checks."), _tidy_status_checks, 3600),
         Job("send_mail", words("Sends what waits in the outbox."), _send_mail, 5, has_work=mail_is_due),
     )
 }

@@ -31,11 +31,7 @@ SAYS = {
     "end_leases": r"ended 0, lost 0",
     "forget_kept_answers": r"forgot 0",
     "tell_expiring_keys": r"told 0",
-    "purge_message_logs": r"purged 0",
-    "seal_message_logs": r"sealed 0",
     "do_long_works": r"did 0",
-    "drop_exports": r"dropped 0",
-    "tidy_status_checks": r"dropped 0",
     "send_mail": r"sent 0, failed 0",
 }
 
