@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from portal.audit.models import AuditEntry
+from portal.clients import service
 from portal.clients.models import ServiceClient
 from portal.clients.service import client_of_token, create_client
 from portal.core.access import SCOPES
@@ -147,3 +148,16 @@ def test_a_token_is_known_whole_or_not_at_all(app: Doorward) -> None:
     assert (known.id, known.name, list(known.scopes)) == (client.id, client.name, client.scopes)
     for wrong in ("", "dwc_", token[:-1], token + "x", token.upper(), token.removeprefix("dwc_"), client.hint):
         assert client_of_token(wrong) is None
+
+
+def test_only_so_many_clients_are_remembered(machine: Callable[..., Machine], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "MOST_KEPT", 2)
+    service._kept.clear()
+    tokens = [machine("keys:verify", name=name).token for name in ("one", "two", "three")]
+    assert [client_of_token(token) is not None for token in tokens] == [True] * 3
+    assert [service.kept_client(token) is not None for token in tokens] == [False, False, True]
+    assert client_of_token(tokens[0]) is not None
+
+
+def test_what_does_not_begin_like_a_token_is_none(app: Doorward) -> None:
+    assert client_of_token("dw_nonsense") is None

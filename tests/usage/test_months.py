@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -22,6 +23,7 @@ from portal.usage.months import next_month_at, turn_months
 from portal.usage.plans import PlanTerms, create_plan
 from portal.web.frame import Doorward
 from tests.accounts.test_days import INSTANTS, ZONES
+from tests.conftest import Machine
 from tests.moments import stand_at
 from tests.people import make_account
 
@@ -160,3 +162,15 @@ def test_a_round_is_bounded(monthly: Plan, monkeypatch: pytest.MonkeyPatch) -> N
     assert turn_months(most=2) == 2
     assert turn_months() == 2
     assert clock.offset() == timedelta(0)
+
+
+def test_plan_credits_of_a_month_that_is_over_do_not_come_back(monthly: Plan, machine: Callable[..., Machine]) -> None:
+    stand_at("2026-11-21T10:00:00+00:00")
+    alice, gate = user_on(monthly, "alice"), machine("usage:consume")
+    spent = gate.post("/usage/consume", {"username": "alice", "cost": {"conversations": 0, "credits": 5}})
+    decision = spent.get_json()["decision_id"]
+    stand_at("2026-12-01T00:00:01+00:00")
+    back = gate.post("/usage/refund", {"decision_id": decision, "reason": "it failed"})
+    assert back.get_json()["refunded"] == {"conversations": 0, "credits": 0}
+    assert [kind for kind, _, _ in entries_of(alice)] == ["grant", "spend", "expire", "grant"]
+    assert balance_of(operator_actor(), alice.id).total == 100

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from portal.accounts.models import State, User
 from portal.core import clock
@@ -180,3 +180,10 @@ def test_a_refused_call_changes_no_counter_and_no_balance(ask: Ask, alice: User)
     for cost in ({"conversations": 1}, {"conversations": 1, "credits": 1}, {"conversations": 0, "credits": 1}):
         assert ask(cost=cost)["daily"]["used"] == 3
     assert db.session.scalar(select(func.sum(Refusal.count))) == 3
+
+
+def test_who_never_had_a_balance_is_refused_with_none(ask: Ask, alice: User) -> None:
+    with transaction():
+        db.session.execute(text("DELETE FROM credit_balances"))
+    told = ask(cost={"conversations": 4})
+    assert (told["code"], told["credits"]) == ("DAILY_LIMIT_REACHED", 0)
