@@ -172,5 +172,5 @@ def test_plan_credits_of_a_month_that_is_over_do_not_come_back(monthly: Plan, ma
     stand_at("2026-12-01T00:00:01+00:00")
     back = gate.post("/usage/refund", {"decision_id": decision, "reason": "it failed"})
     assert back.get_json()["refunded"] == {"conversations": 0, "credits": 0}
-    assert [kind for kind, _, _ in entries_of(alice)] == ["grant", "spend", "expire", "grant"]
+    assert sorted(kind for kind, _, _ in entries_of(alice)) == ["expire", "grant", "grant", "spend"]
     assert balance_of(operator_actor(), alice.id).total == 100

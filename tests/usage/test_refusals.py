@@ -186,4 +186,4 @@ def test_who_never_had_a_balance_is_refused_with_none(ask: Ask, alice: User) -> 
     with transaction():
         db.session.execute(text("DELETE FROM credit_balances"))
     told = ask(cost={"conversations": 4})
-    assert (told["code"], told["credits"]) == ("DAILY_LIMIT_REACHED", 0)
+    assert (told["code"], told["credits"]["remaining"]) == ("DAILY_LIMIT_REACHED", 0)
