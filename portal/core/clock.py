@@ -5,12 +5,18 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime, timedelta
 
+_MICROSECOND = timedelta(microseconds=1)
 _offset = timedelta(0)
 
 
 def now() -> datetime:
     """The present instant, in UTC."""
     return datetime.now(UTC) + _offset
+
+
+def microseconds() -> int:
+    """The present instant in whole microseconds since 1970."""
+    return time.time_ns() // 1000 + _offset // _MICROSECOND
 
 
 def monotonic() -> float:

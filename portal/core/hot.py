@@ -180,7 +180,6 @@ class Connections:
             # Mapped instead of copied: with many users most pages are not in this connection's cache. Only here, for
             # a connection beside which others write maps anew each time.
             self.writer.dbapi_connection.execute(f"PRAGMA mmap_size={MOST_MAPPED}")
-            self.writer.dbapi_connection.execute("PRAGMA mmap_size=2147418112")
         return self.writer.dbapi_connection
 
     def _check_writer(self, error: BaseException) -> None:
@@ -288,6 +287,11 @@ def read_together(work: Callable[[Any], T]) -> T:
         return _relying(work)(raw)
 
 
+def beside_transaction() -> bool:
+    """Whether the session of this context has written already: it holds the lock that a hot statement would want."""
+    return _here.get() is None and db.session.registry.has() and in_transaction()
+
+
 def write(work: Callable[[Any], T]) -> T:
     """Do the work on a raw connection inside a transaction; answer what it answered, after the commit.
 
@@ -295,6 +299,6 @@ def write(work: Callable[[Any], T]) -> T:
     Raises what the work raises; Outdated when the lane relied on what is no longer so; RuntimeError when the session
     of this context has written already, for that holds the lock we would wait for.
     """
-    if _here.get() is None and db.session.registry.has() and in_transaction():
+    if beside_transaction():
         raise RuntimeError("a hot statement cannot run beside another transaction of the same request")
     return _hot().write(_relying(work))

@@ -64,14 +64,18 @@ def by(actor: Actor, reason: str | None = None) -> By:
 
 def runner(raw: Any, **fixed: Any) -> Run:
     """`run(name, **values)`: a hot statement on this connection, answering its first row."""
-    texts = statements.SQLITE if hasattr(raw, "in_transaction") else statements.POSTGRES
     execute = raw.execute
 
     def run(name: str, **values: Any) -> Any:
-        cursor = execute(texts[name], {**fixed, **values} if values else fixed)
+        cursor = execute(statements.POSTGRES[name], {**fixed, **values} if values else fixed)
         return cursor.fetchone() if cursor.description else None
 
-    return run
+    def run_placed(name: str, **values: Any) -> Any:
+        text, picked = statements.PLACED[name]
+        cursor = execute(text, picked({**fixed, **values} if values else fixed))
+        return cursor.fetchone() if cursor.description else None
+
+    return run_placed if hasattr(raw, "in_transaction") else run
 
 
 def balance_of_row(row: Sequence[Any] | None) -> Balance:

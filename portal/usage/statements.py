@@ -6,7 +6,7 @@ everywhere: key, balance, day, details.
 
 from __future__ import annotations
 
-from portal.core.statements import both
+from portal.core.statements import both, placed
 
 # Holds only for rows as they were read: a change of key, account or plan is felt by the very next spending.
 _AS_READ = """EXISTS (SELECT 1 FROM accounts a JOIN plans p ON p.id = :plan_id
@@ -92,3 +92,4 @@ TEXTS = {
         WHERE id = :lease_id""",
 }
 SQLITE, POSTGRES = both(TEXTS)
+PLACED = {name: placed(text) for name, text in SQLITE.items()}

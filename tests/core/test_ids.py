@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
@@ -42,3 +44,16 @@ def test_what_is_no_id_is_told_apart(typed: str) -> None:
 def test_an_id_is_read_as_typed() -> None:
     made = new_id()
     assert parse_id(str(made)) == parse_id(str(made).upper()) == parse_id(made.hex) == made
+
+
+def test_a_forked_process_draws_bits_of_its_own() -> None:
+    new_id()
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, str(new_id()).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    mine = new_id()
+    theirs = UUID(os.read(reading, 100).decode())
+    assert theirs.int & (1 << 62) - 1 != mine.int & (1 << 62) - 1
