@@ -51,7 +51,12 @@ def term_options(command: Callable[..., None]) -> Callable[..., None]:
                 "--rate", "rate_per_minute", metavar="NUMBER|none", callback=read_limit, help="Calls a minute, or none."
             ),
             click.option("--keys", "key_count", type=int, help="API keys a user may hold."),
-            click.option("--retention-days", type=int, help="For how long logs are kept."),
+            click.option(
+                "--retention-days",
+                metavar="NUMBER|none",
+                callback=read_limit,
+                help="For how long logs are kept; none is LOG_RETENTION_DAYS.",
+            ),
             click.option("--price", "prices", multiple=True, metavar="MODEL=CREDITS", help="Repeat for each model."),
         ]
     ):
@@ -100,7 +105,7 @@ def plans_show(name: str) -> None:
 @term_options
 @in_frame
 def plans_create(name: str, **options: Any) -> None:
-    """A new plan; terms left out are: no daily limit, no rate, no credits, 5 keys, 365 days of logs, no prices."""
+    """A new plan; terms left out are: no daily limit, no rate, no credits, 5 keys, LOG_RETENTION_DAYS, no prices."""
     terms = PlanTerms(**{"name": name, "daily_limit": None, **_given(options)})
     echo_json(_shown(create_plan(operator_actor(), terms)))
 

@@ -17,7 +17,7 @@ HELD = text("state = 'open'")
 
 
 class Plan(Model):
-    """A named bundle. `daily_limit` and `rate_per_minute` None mean no limit."""
+    """A named bundle. None is no limit, or of `retention_days` LOG_RETENTION_DAYS."""
 
     __tablename__ = "plans"
     __table_args__ = (
@@ -32,7 +32,7 @@ class Plan(Model):
     credits_per_month: Mapped[int] = mapped_column(default=0)
     rate_per_minute: Mapped[int | None]
     key_count: Mapped[int] = mapped_column(default=5)
-    retention_days: Mapped[int] = mapped_column(default=365)
+    retention_days: Mapped[int | None]
     prices: Mapped[dict[str, int]] = mapped_column(JSON, default=dict)
     version: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime]

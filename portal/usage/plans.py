@@ -31,14 +31,14 @@ MOST = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class PlanTerms:
-    """What a plan grants. None means unlimited. `prices` are credits by model."""
+    """What a plan grants. None is no limit; of `retention_days`, LOG_RETENTION_DAYS. `prices` are credits by model."""
 
     name: str
     daily_limit: int | None
     credits_per_month: int = 0
     rate_per_minute: int | None = None
     key_count: int = 5
-    retention_days: int = 365
+    retention_days: int | None = None
     prices: dict[str, int] = field(default_factory=dict)
 
 
@@ -48,10 +48,10 @@ def _checked(terms: PlanTerms) -> dict[str, object]:
     if not re.fullmatch(r"[a-z][a-z0-9-]{1,39}", terms.name):
         wrong["name"] = gettext("2 to 40 small letters, digits and hyphens, beginning with a letter.")
     bounds = gettext("A whole number from 0 to 1,000,000.")
-    for name in ("daily_limit", "rate_per_minute"):
+    for name in ("daily_limit", "rate_per_minute", "retention_days"):
         if getattr(terms, name) is not None and not _is_term(getattr(terms, name)):
             wrong[name] = bounds
-    for name in ("credits_per_month", "key_count", "retention_days"):
+    for name in ("credits_per_month", "key_count"):
         if not _is_term(getattr(terms, name)):
             wrong[name] = bounds
     prices: dict[str, int] = {}

@@ -10,6 +10,7 @@ from flask_wtf import FlaskForm
 from wtforms import HiddenField, StringField, TextAreaField
 from wtforms.validators import InputRequired, Length, NumberRange, Optional, ValidationError
 
+from portal.core import settings
 from portal.core.access import Capability
 from portal.core.errors import Invalid
 from portal.core.text import gettext
@@ -36,7 +37,7 @@ class PlanForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
     rate_per_minute = WholeNumberField(words("Calls a minute"), [Optional(), BOUNDS])
     credits_per_month = WholeNumberField(words("Credits a month"), [NEEDED, BOUNDS], default=0)
     key_count = WholeNumberField(words("Keys"), [NEEDED, BOUNDS], default=5)
-    retention_days = WholeNumberField(words("Days for which logs are kept"), [NEEDED, BOUNDS], default=365)
+    retention_days = WholeNumberField(words("Days for which logs are kept"), [Optional(), BOUNDS])
     prices = TextAreaField(words("Prices"), [Length(max=MOST_TEXT)])
 
     def validate_prices(self, field: TextAreaField) -> None:
@@ -69,12 +70,22 @@ def _written(plan: Plan) -> dict[str, object]:
     return {**{name: getattr(plan, name) for name in names}, "prices": write_prices(plan.prices)}
 
 
+def default_days() -> int:
+    """For how long logs are kept where a plan says nothing."""
+    return settings.current().log_retention_days
+
+
 @blueprint.get("")
 @requires(Capability.PLAN_READ)
 def index() -> ResponseReturnValue:
     """All plans."""
     who = actor()
-    return render_template("admin/plans/index.html", plans=list_plans(who), may_write=who.may(Capability.PLAN_WRITE))
+    return render_template(
+        "admin/plans/index.html",
+        plans=list_plans(who),
+        may_write=who.may(Capability.PLAN_WRITE),
+        default_days=default_days(),
+    )
 
 
 @blueprint.route("/new", methods=["GET", "POST"])
@@ -88,7 +99,7 @@ def new() -> ResponseReturnValue:
         if attempt.done:
             flash(gettext("The plan is made."), "green")
             return redirect(url_for("admin.plans.index"))
-    page = render_template("admin/plans/edit.html", form=form, plan=None, delete_form=None)
+    page = render_template("admin/plans/edit.html", default_days=default_days(), form=form, plan=None, delete_form=None)
     return page, 422 if form.is_submitted() else 200
 
 
@@ -104,7 +115,13 @@ def edit(plan_id: UUID) -> ResponseReturnValue:
         if attempt.done:
             flash(gettext("Saved. It holds from the next call on."), "green")
             return redirect(url_for("admin.plans.index"))
-    page = render_template("admin/plans/edit.html", form=form, plan=plan, delete_form=DeleteForm(formdata=None))
+    page = render_template(
+        "admin/plans/edit.html",
+        default_days=default_days(),
+        form=form,
+        plan=plan,
+        delete_form=DeleteForm(formdata=None),
+    )
     return page, 422 if form.is_submitted() else 200
 
 
@@ -121,4 +138,6 @@ def delete(plan_id: UUID) -> ResponseReturnValue:
             flash(gettext("The plan is deleted."), "green")
             return redirect(url_for("admin.plans.index"))
     shown = PlanForm(formdata=None, data=_written(plan))
-    return render_template("admin/plans/edit.html", form=shown, plan=plan, delete_form=form), 422
+    return render_template(
+        "admin/plans/edit.html", default_days=default_days(), form=shown, plan=plan, delete_form=form
+    ), 422
