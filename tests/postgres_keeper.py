@@ -89,6 +89,22 @@ def borrowed_programs(folder: Path) -> Path:
 def serving(folder: Path, owner: pwd.struct_passwd | None) -> Iterator[None]:
     """A running server whose address stands in `folder`/address. It is stopped hard: its data goes too."""
     place = folder / "server"
+    programs, password = make_cluster(folder, owner)
+    server, port = start_server(programs, place, owner)
+    try:
+        half = folder / "address.half"
+        half.touch(mode=0o600)
+        half.write_text(f"postgresql+psycopg://doorward:{password}@127.0.0.1:{port}/postgres")
+        half.rename(folder / "address")
+        yield
+    finally:
+        server.send_signal(signal.SIGQUIT)
+        server.wait()
+
+
+def make_cluster(folder: Path, owner: pwd.struct_passwd | None) -> tuple[Path, str]:
+    """An empty database cluster in `folder`/server: where the programs are, and the password of `doorward`."""
+    place = folder / "server"
     place.mkdir()
     password = secrets.token_urlsafe(24)
     secret = place / "password"
@@ -115,24 +131,20 @@ def serving(folder: Path, owner: pwd.struct_passwd | None) -> Iterator[None]:
     initdb += ["--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"]
     if start(initdb, place, owner).wait() != 0:
         sys.exit("initdb failed")
-    server, port = start_server(programs, place, owner)
-    try:
-        half = folder / "address.half"
-        half.touch(mode=0o600)
-        half.write_text(f"postgresql+psycopg://doorward:{password}@127.0.0.1:{port}/postgres")
-        half.rename(folder / "address")
-        yield
-    finally:
-        server.send_signal(signal.SIGQUIT)
-        server.wait()
+    return programs, password
 
 
-def start_server(programs: Path, place: Path, owner: pwd.struct_passwd | None) -> tuple[subprocess.Popen[bytes], int]:
-    """The server's process and port, once it answers. Should the port be taken by then, another is tried."""
+def start_server(
+    programs: Path, place: Path, owner: pwd.struct_passwd | None, port: int = 0, **options: str
+) -> tuple[subprocess.Popen[bytes], int]:
+    """The server's process and port, once it answers. Should the port be taken by then, another is tried.
+
+    `port`: the one to try first; `options`: beside OPTIONS.
+    """
     for _ in range(5):
-        port = find_port()
+        port = port or find_port()
         command: list[str | Path] = [programs / "postgres", "-D", place / "data", "-p", str(port)]
-        for option, value in OPTIONS.items():
+        for option, value in (OPTIONS | options).items():
             command += ["-c", f"{option}={value}"]
         server = start(command, place, owner)
         note = place / "data" / "postmaster.pid"
@@ -141,6 +153,7 @@ def start_server(programs: Path, place: Path, owner: pwd.struct_passwd | None) -
             if len(lines) > 7 and lines[7].strip() == "ready":
                 return server, port
             time.sleep(POLL_S)
+        port = 0
     sys.exit("no port would do")
 
 

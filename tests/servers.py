@@ -108,6 +108,8 @@ class Server:
     settings: dict[str, str] = field(default_factory=dict)
     workers: int = 1
     port: int = 0
+    # What is started with `serve`: the product's own command, or one of the tests around it.
+    program: str = "portal.cli"
     process: subprocess.Popen[bytes] = field(init=False)
 
     @property
@@ -140,7 +142,7 @@ class Server:
         """Start it (again) and wait until it answers. Raises ServerFailed."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
         self.port = self.port or free_port()
-        command = [sys.executable, "-I", "-c", TIED, "-m", "portal.cli", "serve", "--workers", str(self.workers)]
+        command = [sys.executable, "-I", "-c", TIED, "-m", self.program, "serve", "--workers", str(self.workers)]
         with (self.data_dir / "server.log").open("ab") as log:
             # A session of its own, so that the whole group can be killed; a folder without a .env.
             self.process = subprocess.Popen(

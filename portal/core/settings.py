@@ -6,10 +6,8 @@ Read from the environment, then `.env`, then the default. A wrong one is named a
 from __future__ import annotations
 
 import ipaddress
-import json
 import os
 import re
-import secrets
 import sys
 from contextvars import ContextVar
 from difflib import get_close_matches
@@ -18,8 +16,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
+from portal.core.own_secrets import keys_of, made_secrets
 from portal.core.text import BadName, canonical_email
 
 if TYPE_CHECKING:
@@ -68,8 +67,12 @@ class Settings(BaseModel):
         "",
         description="Database address: sqlite:///… or postgresql+psycopg://…; empty is SQLite in DATA_DIR.",
     )
-    redis_url: str = Field("", description="Redis or Valkey address for shared counters; empty is none.")
-    spool: Literal["file"] = Field("file", description="Where accepted message logs wait: file (in DATA_DIR).")
+    redis_url: str = Field(
+        "", description="Redis or Valkey address for shared counters and SPOOL=redis; empty is none."
+    )
+    spool: Literal["file", "redis"] = Field(
+        "file", description="Where accepted message logs wait: file (in DATA_DIR), or redis (at REDIS_URL)."
+    )
     durability: Literal["power", "process"] = Field(
         "power",
         description="What an answer survives: a power cut (power), or a killed process of Doorward (process, faster).",
@@ -180,6 +183,13 @@ class Settings(BaseModel):
     terms_url: str = Field("", description="Shown in the footer.")
     privacy_url: str = Field("", description="Shown in the footer.")
     clock_offset_s: int = Field(0, description="Moves the clock, in development only.")
+
+    @field_validator("spool")
+    @classmethod
+    def _spool(cls, value: str, info: ValidationInfo) -> str:
+        if value == "redis" and not info.data.get("redis_url"):
+            raise ValueError("redis needs REDIS_URL")
+        return value
 
     @field_validator("staff_allowed_networks", "admin_allowed_networks")
     @classmethod
@@ -379,7 +389,7 @@ def _complete(settings: Settings) -> Settings:
     data_dir = settings.data_dir.expanduser().absolute()
     try:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        made = {} if settings.production else _development_secrets(data_dir)
+        made = {} if settings.production else made_secrets(data_dir)
     except OSError as error:
         raise BadSetting(f"DATA_DIR: cannot be used ({error.strerror})") from None
     return settings.model_copy(
@@ -389,30 +399,10 @@ def _complete(settings: Settings) -> Settings:
             "database_url": settings.database_url or f"sqlite:///{data_dir / 'doorward.sqlite3'}",
             "confirm_email": settings.production if settings.confirm_email is None else settings.confirm_email,
             "secret_key": settings.secret_key or made.get("secret_key", ""),
-            "encryption_keys": settings.encryption_keys or [made["encryption_key"]],
+            "encryption_keys": settings.encryption_keys or keys_of(made),
             "signing_keys_dir": settings.signing_keys_dir or str(data_dir / "signing-keys"),
         }
     )
-
-
-def _development_secrets(data_dir: Path) -> dict[str, str]:
-    """Secrets made once and kept in DATA_DIR; several processes starting at once agree on one."""
-    path = data_dir / "secrets.json"
-    if not path.exists():
-        from cryptography.fernet import Fernet  # only at the very first start
-
-        made = {"secret_key": secrets.token_urlsafe(48), "encryption_key": Fernet.generate_key().decode()}
-        draft = data_dir / f"secrets.{secrets.token_hex(8)}.draft"
-        draft.touch(mode=0o600)
-        draft.write_text(json.dumps(made))
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    loaded: dict[str, str] = json.loads(path.read_text())
-    return loaded
 
 
 def example_file() -> str:

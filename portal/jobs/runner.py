@@ -7,27 +7,31 @@ import secrets
 import socket
 import threading
 import time
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.date import DateTrigger
+from flask import current_app
 from sqlalchemy import delete, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from portal.core import clock, settings
 from portal.core.database import db, transaction
-from portal.core.errors import Conflict
+from portal.core.errors import Conflict, Unavailable
 from portal.core.ids import new_id
 from portal.core.text import gettext
 from portal.jobs.table import JOBS, Job
 from portal.messages.spool import spool_of
-from portal.work.locks import forget_locks, free_lock, take_lock
+from portal.work.locks import LEASE, forget_locks, free_lock, renew_lock, take_lock
 from portal.work.models import JobRun
-from portal.work.runs import is_paused
+from portal.work.runs import is_paused, told_by
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from flask import Flask
@@ -35,6 +39,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 PATIENCE_S = 10
 IDLE_S = 30
+# Well within the lease, so that one failure does not lose the lock.
+BEAT_S = LEASE.total_seconds() / 3
+FLUSH = "flush_message_logs"
 KEEP = timedelta(days=7)
 KEEP_FREQUENT = timedelta(hours=2)
 START = secrets.token_hex(4)
@@ -119,13 +126,42 @@ def run_job(name: str, *, by_hand: bool = False) -> JobRun | None:
             free_lock(lock, holder)
         return None
     try:
-        summary, outcome = job.work(), "done"
+        with _kept(lock, holder, fence), told_by(run.id):
+            summary, outcome = job.work(), "done"
     except Exception as error:  # whatever a job raises belongs into its run row
         db.session.rollback()
         summary, outcome = _told(error), "failed"
         log.exception("job.failed", job=name)
     _finish(run, summary, outcome, lock, holder)
     return run
+
+
+@contextmanager
+def _kept(lock: str, holder: str, fence: int) -> Iterator[None]:
+    """Renew the lock beside the block, from a thread with a connection of its own, for as long as the work takes."""
+    over = threading.Event()
+    app = current_app._get_current_object()  # type: ignore[attr-defined]  # the application itself, for another thread
+    beat = threading.Thread(target=_beat, args=(app, over, lock, holder, fence), name=f"lock {lock}", daemon=True)
+    beat.start()
+    try:
+        yield
+    finally:
+        over.set()
+        beat.join()
+
+
+def _beat(app: Flask, over: threading.Event, lock: str, holder: str, fence: int) -> None:
+    while not over.wait(BEAT_S):
+        with app.app_context():
+            try:
+                with transaction():
+                    mine = renew_lock(lock, holder, fence)
+            except SQLAlchemyError as error:  # the database may be back before the lease is over
+                log.warning("job.lock_not_renewed", lock=lock, error=type(error).__name__)
+                continue
+        if not mine:
+            log.warning("job.lock_lost", lock=lock)
+            return
 
 
 def _told(error: Exception) -> str:
@@ -175,6 +211,28 @@ class Clock:
                 next_run_time=clock.now() - clock.offset() + _first_run_after(job, place),
             )
         self.scheduler.start()
+        with self.app.app_context():
+            spool_of(settings.current()).trigger.wake = self._wake
+
+    def _wake(self) -> None:
+        """Flush as soon as may be: so much waits that the next tick is too late for it. Never raises.
+
+        Whoever pushed calls this once the record is kept, and no fault of ours here must tell them otherwise.
+        """
+        try:
+            self.scheduler.add_job(self._flush_early, DateTrigger(), id="flush_early", replace_existing=True)
+        except Exception as error:  # the next tick flushes
+            log.warning("job.not_woken", job=FLUSH, error=type(error).__name__)
+
+    def _flush_early(self) -> None:
+        """A flush beside the periods: without a run row, and safe beside any other flush."""
+        with self.app.app_context():
+            try:
+                if not is_paused(FLUSH):
+                    JOBS[FLUSH].work()
+            except Exception as error:  # it is tried again at the next tick, whose run tells of it
+                db.session.rollback()
+                log.warning("job.postponed", job=FLUSH, error=type(error).__name__)
 
     def _tick(self, name: str) -> None:
         with self.app.app_context():
@@ -183,7 +241,7 @@ class Clock:
                     return
                 run_job(name)
                 self._ran[name] = clock.monotonic()
-            except SQLAlchemyError as error:
+            except (SQLAlchemyError, Unavailable, OSError) as error:
                 db.session.rollback()
                 log.warning("job.postponed", job=name, error=type(error).__name__)
 
@@ -193,13 +251,20 @@ class Clock:
 
     def stop(self) -> None:
         """Wait for what runs, flush once more, give the locks back."""
+        with self.app.app_context():
+            spool = spool_of(settings.current())
+            spool.trigger.wake = None
         if self.scheduler.running:
             self.scheduler.shutdown(wait=True)
         with self.app.app_context():
-            try:
-                spool_of(settings.current()).close()
-                JOBS["flush_message_logs"].work()
-                with transaction():
-                    forget_locks(clock_holder())
-            except SQLAlchemyError as error:
-                log.warning("shutdown.flush_failed", error=type(error).__name__)
+            for work in (spool.close, JOBS[FLUSH].work, _forget_locks):
+                try:
+                    work()
+                except Exception as error:  # what waits is kept; the rest of the end must still come
+                    db.session.rollback()
+                    log.warning("shutdown.not_done", work=work.__name__, error=type(error).__name__)
+
+
+def _forget_locks() -> None:
+    with transaction():
+        forget_locks(clock_holder())

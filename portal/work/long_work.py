@@ -40,6 +40,10 @@ class Stopped(Exception):
     """Somebody asked to stop this work. What it made so far is to be put away."""
 
 
+class GivenUp(Exception):
+    """This work cannot be done; its text, a word of the worker's own, is why."""
+
+
 class TakenOver(Stopped):
     """Another process does this work by now; this one must write nothing more."""
 
@@ -213,6 +217,9 @@ def _do(work: LongWork) -> None:
             return
         except Stopped:
             summary, state = "", "stopped"
+        except GivenUp as why:
+            db.session.rollback()
+            summary, state = str(why), "failed"
         except Exception as error:  # whatever a work raises belongs into its row
             db.session.rollback()
             log.exception("long_work.failed", kind=work.kind)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 
 from portal.audit import events
 from portal.audit.record import Target, record
@@ -15,9 +17,13 @@ from portal.core.database import db
 from portal.work.models import JobPause, JobRun
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
+    from uuid import UUID
 
     from portal.core.actor import Actor
+
+_run: ContextVar[UUID | None] = ContextVar("run", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +33,28 @@ class JobState:
     name: str
     paused: bool
     last: JobRun | None
+
+
+@contextmanager
+def told_by(run_id: UUID) -> Iterator[None]:
+    """What the block tells of its progress belongs to this run."""
+    token = _run.set(run_id)
+    try:
+        yield
+    finally:
+        _run.reset(token)
+
+
+def tell_progress(summary: str) -> None:
+    """Write how far the run at hand is, in the transaction of the caller. Outside a run nobody is told."""
+    run_id = _run.get()
+    if run_id is not None:
+        db.session.execute(
+            update(JobRun)
+            .where(JobRun.id == run_id)
+            .values(summary=summary)
+            .execution_options(synchronize_session=False)
+        )
 
 
 def latest_run(job: str) -> JobRun | None:

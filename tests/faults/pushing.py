@@ -17,6 +17,7 @@ from typing import IO, Any
 from sqlalchemy import func, select
 
 from portal.core.database import db
+from portal.messages.flush import flush
 from portal.messages.models import Conversation, MessageContent, MessageLog, ModelDay, QuarantinedRecord
 from tests.races import race
 from tests.servers import Caller, Server
@@ -73,8 +74,8 @@ def record_of(name: str) -> dict[str, Any]:
     }
 
 
-def push(caller: Caller, ledger: Ledger, file: IO[str], names: list[str]) -> None:
-    """One call, in the ledger before and after. Raises when the server is gone."""
+def push(caller: Caller, ledger: Ledger, file: IO[str], names: list[str]) -> bool:
+    """One call, in the ledger before and after: whether it was taken. Raises when the server is gone."""
     ledger.note(file, "sent", names)
     records = [record_of(name) for name in names]
     status, said = caller.post("/api/v1/message-logs", records[0] if len(records) == 1 else {"records": records})
@@ -82,6 +83,7 @@ def push(caller: Caller, ledger: Ledger, file: IO[str], names: list[str]) -> Non
     if status == 202:
         assert {result["status"] for result in said["results"]} <= KEPT, said
         ledger.note(file, "answered", names)
+    return status == 202
 
 
 def push_until_gone(server: Server, token: str, ledger: Ledger, names: list[str]) -> None:
@@ -121,6 +123,22 @@ def pushing(server: Server, token: str, ledger: Ledger, names: list[str]) -> Ite
         thread.join(120)
     assert not failures, failures
     assert not thread.is_alive()
+
+
+def settle(server: Server, token: str, ledger: Ledger) -> None:
+    """Now that the fault is over: everything is pushed once more and taken, the server ends in order, and the books
+    are held against the database."""
+    try:
+        sent, _ = ledger.read()
+        with pushing(server, token, ledger, sorted(sent)):
+            pass
+        assert server.stop() == 0, server.output
+    finally:
+        server.kill()
+    flush()
+    check(ledger)
+    sent, answered = ledger.read()
+    assert answered == sent
 
 
 def kill_rounds(server: Server, token: str, ledger: Ledger, *, rounds: int, pushes: int) -> None:

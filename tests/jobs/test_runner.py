@@ -12,18 +12,21 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from portal.core import clock
 from portal.core.access import operator_actor
 from portal.core.database import db, transaction
-from portal.core.errors import Conflict
+from portal.core.errors import Conflict, Unavailable
 from portal.core.settings import Settings
 from portal.core.text import lazy_gettext
 from portal.jobs import runner
 from portal.jobs.runner import Clock, host_id, run_job
 from portal.jobs.table import JOBS, Job
 from portal.messages.models import MessageLog
+from portal.messages.spool import spool_of
 from portal.web.frame import Doorward
+from portal.work import locks
 from portal.work.locks import LEASE, free_lock, take_lock
 from portal.work.models import JobRun
 from portal.work.runs import pause_job, recent_runs
@@ -325,3 +328,158 @@ def test_the_clock_survives_a_job_that_fails(
     finally:
         ticking.stop()
     assert {run.outcome for run in runs()} == {"failed"}
+
+
+# ---- Long work, early flushes, a bad end --------------------------------------------------------------------------
+
+
+def test_a_lock_is_held_for_as_long_as_its_work_takes(
+    app: Doorward, add_job: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a second process would begin the same work after half a minute."""
+    monkeypatch.setattr(runner, "BEAT_S", 0.1)
+    monkeypatch.setattr(locks, "LEASE", timedelta(seconds=0.6))
+    starts = add_job(takes_s=2)
+    working = threading.Thread(target=lambda: in_context(app, lambda: run_job("probe")))
+    working.start()
+    wait_for(lambda: starts)
+    while working.is_alive():
+        with transaction():
+            taken = take_lock("probe", "another host")
+        assert taken is None or not working.is_alive() or runs()[0].finished_at
+        if taken is not None:
+            break
+        time.sleep(0.1)
+    working.join()
+    assert [run.outcome for run in runs()] == ["done"]
+
+
+def in_context(app: Doorward, work: Callable[[], Any]) -> None:
+    """Do it in a thread that has no context."""
+    with app.app_context():
+        work()
+
+
+def test_whoever_lost_the_lock_says_so_and_renews_it_no_more(
+    app: Doorward, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(runner, "BEAT_S", 0.05)
+
+    def work() -> str:
+        with transaction():
+            free_lock("probe", runner.clock_holder())
+            assert take_lock("probe", "another host") is not None
+        time.sleep(0.5)
+        return "worked"
+
+    monkeypatch.setitem(JOBS, "probe", Job("probe", lazy_gettext("Probes."), work, LONG))
+    run_job("probe")
+    with transaction():
+        assert take_lock("probe", "another host") is not None
+
+
+def test_a_database_that_does_not_answer_a_beat_is_asked_again(
+    app: Doorward, add_job: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    renew = locks.renew_lock
+
+    def fail_once(name: str, holder: str, fence: int) -> bool:
+        asked.append(name)
+        if len(asked) == 1:
+            raise OperationalError("away", None, Exception())
+        return renew(name, holder, fence)
+
+    monkeypatch.setattr(runner, "BEAT_S", 0.05)
+    monkeypatch.setattr("portal.jobs.runner.renew_lock", fail_once)
+    add_job(takes_s=1)
+    run = run_job("probe")
+    assert run is not None
+    assert len(asked) >= 2
+
+
+@pytest.mark.parametrize("setting", [{"flush_interval_s": 300, "flush_max_rows": 5}])
+def test_so_many_rows_are_flushed_before_the_next_tick(
+    app: Doorward, only_some: None, machine: Callable[..., Machine], settings: Settings
+) -> None:
+    make_account("alice")
+    gate, ticking = machine(), Clock(app)
+    ticking.start()
+    try:
+        wait_for(lambda: [run for run in runs("flush_message_logs") if run.finished_at])
+        said = {"username": "alice", "prompt": "Hello"}
+        gate.post("/message-logs", {"records": [said] * 4})
+        time.sleep(0.5)
+        assert db.session.scalars(select(MessageLog)).all() == []
+        gate.post("/message-logs", {"records": [said] * 2})
+        wait_for(lambda: len(db.session.scalars(select(MessageLog)).all()) == 6)
+        with transaction():
+            pause_job(operator_actor(), "flush_message_logs")
+        gate.post("/message-logs", {"records": [said] * 6})
+        time.sleep(0.5)
+        assert len(db.session.scalars(select(MessageLog)).all()) == 6
+    finally:
+        ticking.stop()
+    assert spool_of(settings).trigger.wake is None
+
+
+def test_an_early_flush_that_fails_is_tried_again_by_the_clock(
+    app: Doorward, only_some: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[int] = []
+
+    def work() -> str:
+        tried.append(1)
+        raise Unavailable
+
+    monkeypatch.setitem(JOBS, "flush_message_logs", Job("flush_message_logs", lazy_gettext("Fails."), work, 300))
+    Clock(app)._flush_early()
+    assert tried == [1]
+
+
+@pytest.mark.parametrize("setting", [{"flush_max_rows": 1}])
+def test_who_pushed_is_answered_even_if_the_flush_cannot_be_woken(
+    app: Doorward, machine: Callable[..., Machine], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_account("alice")
+    ticking = Clock(app)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(24, "too many open files")
+
+    monkeypatch.setattr(ticking.scheduler, "add_job", refuse)
+    monkeypatch.setattr(spool_of(settings).trigger, "wake", ticking._wake)
+    answer = machine().post("/message-logs", {"username": "alice", "prompt": "Hello"})
+    assert answer.status_code == 202
+
+
+@pytest.mark.parametrize("fault", [OSError(28, "no space"), Unavailable(), RuntimeError("what else")])
+def test_an_end_goes_on_though_its_flush_fails(
+    app: Doorward, only_some: None, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    def work() -> str:
+        raise fault
+
+    monkeypatch.setitem(JOBS, "flush_message_logs", Job("flush_message_logs", lazy_gettext("Fails."), work, 300))
+    ticking = Clock(app)
+    with transaction():
+        take_lock("probe", runner.clock_holder())
+    ticking.stop()
+    with transaction():
+        assert take_lock("probe", "the next server") is not None
+
+
+def test_a_spool_that_does_not_answer_postpones_a_job(
+    app: Doorward, only_some: None, add_job: Add, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[int] = []
+
+    def ask() -> bool:
+        asked.append(1)
+        raise Unavailable
+
+    starts = add_job(every_s=1, has_work=ask)
+    ticking = Clock(app)
+    ticking._ran["probe"] = clock.monotonic()
+    ticking._tick("probe")
+    assert (asked, starts) == ([1], [])

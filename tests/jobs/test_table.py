@@ -19,6 +19,7 @@ from tests.visitor import Visitor
 SAYS = {
     "reset_daily_limits": r"closed 0",
     "flush_message_logs": r"stored 0, duplicate 0, quarantined 0",
+    "seal_message_logs": r"sealed 0 logs, 0 titles, 0 lines",
     "check_health": r"database ok, spool ok, disk ok, .*",
     "count_figures": r"counted",
     "begin_plans": r"began 0",
@@ -32,6 +33,10 @@ SAYS = {
     "forget_kept_answers": r"forgot 0",
     "tell_expiring_keys": r"told 0",
     "do_long_works": r"did 0",
+    "drop_exports": r"dropped 0",
+    "purge_message_logs": r"purged the words of 0, whole logs 0, quarantined 0, openings 0",
+    "purge_deleted_users": r"purged 0",
+    "tidy_status_checks": r"dropped 0",
     "send_mail": r"sent 0, failed 0",
 }
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from portal.accounts.models import Account
 from portal.core.settings import Settings
-from portal.messages.spool import FileSpool, spool_of
+from portal.messages.spool import spool_of
+from portal.messages.spool_file import FileSpool
+from portal.messages.spool_protocol import Spool, body_of, line_of
 from tests.conftest import Machine
 from tests.people import make_account
 
@@ -43,9 +48,36 @@ def push(gate: Machine) -> Callable[..., list[tuple[str, str | None]]]:
 
 
 @pytest.fixture
-def spool(settings: Settings) -> FileSpool:
+def spool(settings: Settings) -> Spool:
     """The spool of this process for this test."""
-    return spool_of(settings)
+    spool = spool_of(settings)
+    assert isinstance(spool, FileSpool)
+    return spool
+
+
+def spooled(spool: FileSpool) -> list[Path]:
+    """The spool files of the host, the one written last at the end."""
+    return [one.path for one in spool.folder.listed()]
+
+
+def last_line(spool: FileSpool) -> dict[str, Any]:
+    """The record that was pushed last, as spooled."""
+    body = body_of(spooled(spool)[-1].read_bytes().splitlines(keepends=True)[-1])
+    assert body is not None
+    made: dict[str, Any] = orjson.loads(body)
+    return made
+
+
+def changed(line: dict[str, Any], **fields: Any) -> bytes:
+    """A line like this one, with a right checksum."""
+    return line_of(orjson.dumps({**line, "log_id": str(uuid.uuid4()), **fields}))
+
+
+def leave_behind(spool: FileSpool, name: str, *lines: bytes) -> Path:
+    """A file of a process that is gone."""
+    path = spool.folder.ready() / f"{name}.spool"
+    path.write_bytes(b"".join(lines))
+    return path
 
 
 def record(**fields: Any) -> dict[str, Any]:

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from portal.accounts.models import Account
 from portal.core import clock
 from portal.core.database import db
-from portal.messages.flush import Flushed, flush
+from portal.core.errors import Unavailable
+from portal.messages import store
+from portal.messages.flush import Flushed, flush, waiting_bytes
 from portal.messages.models import (
     Conversation,
     MessageContent,
@@ -25,10 +28,11 @@ from portal.messages.models import (
     QuarantinedRecord,
     SpoolPosition,
 )
-from portal.messages.spool import FileSpool, line_of, read_line
+from portal.messages.spool_file import FileSpool
+from portal.messages.spool_protocol import Batch, line_of
 from portal.web.frame import Doorward
 from tests.conftest import Machine
-from tests.messages.conftest import record
+from tests.messages.conftest import changed, last_line, leave_behind, record, spooled
 from tests.people import make_account
 from tests.races import race
 
@@ -51,25 +55,6 @@ def quarantined() -> list[tuple[str, str]]:
 def counts(done: Flushed) -> tuple[int, int, int]:
     """(stored, duplicate, quarantined)."""
     return done.stored, done.duplicates, done.quarantined
-
-
-def leave_behind(spool: FileSpool, name: str, *lines: bytes) -> Path:
-    """A file of a process that is gone."""
-    path = spool.ready_folder() / f"{name}.spool"
-    path.write_bytes(b"".join(lines))
-    return path
-
-
-def last_line(spool: FileSpool) -> dict[str, Any]:
-    """The record that was pushed last, as spooled."""
-    made = read_line(spool.files()[-1].read_bytes().splitlines(keepends=True)[-1])
-    assert made is not None
-    return made
-
-
-def changed(line: dict[str, Any], **fields: Any) -> bytes:
-    """A line like this one, with a right checksum."""
-    return line_of({**line, "log_id": str(uuid.uuid4()), **fields})
 
 
 # ---- What is stored -----------------------------------------------------------------------------------------------
@@ -199,7 +184,7 @@ def test_a_file_left_behind_is_stored_and_removed(push: Push, spool: FileSpool) 
     assert counts(flush()) == (3, 0, 0)
     assert stored_ids() == ["a", "b", "c"]
     assert not path.exists()
-    assert db.session.scalar(select(func.count()).select_from(SpoolPosition)) == 1
+    assert db.session.scalars(select(SpoolPosition.file)).all() == [spooled(spool)[0].name]
 
 
 def test_the_own_file_is_kept_while_it_is_written(push: Push, spool: FileSpool) -> None:
@@ -209,13 +194,13 @@ def test_the_own_file_is_kept_while_it_is_written(push: Push, spool: FileSpool) 
     assert counts(flush()) == (1, 0, 0)
     spool.close()
     flush()
-    assert (spool.files(), stored_ids()) == ([], ["a", "b"])
+    assert (spooled(spool), stored_ids()) == ([], ["a", "b"])
 
 
 def test_a_torn_tail_is_waited_for_while_its_process_lives(push: Push, spool: FileSpool) -> None:
     push(record(id="a"))
     whole = changed(last_line(spool), source_id="b")
-    with spool.files()[0].open("ab") as file:
+    with spooled(spool)[0].open("ab") as file:
         file.write(whole[:40])
         file.flush()
         assert counts(flush()) == (1, 0, 0)
@@ -235,12 +220,26 @@ def test_a_torn_tail_of_a_dead_process_is_dropped(push: Push, spool: FileSpool) 
 def test_damaged_lines_are_set_aside_and_the_rest_goes_on(push: Push, spool: FileSpool) -> None:
     push(record(id="a"))
     line = last_line(spool)
-    no_record = line_of([1])  # type: ignore[arg-type]  # the wrong shape that the test is about
-    damage = [b"nonsense\n", b"\n", b"00000000 {}\n", b"\xff\xfe\x00\n", b"zzzzzzzz {}\n", no_record]
+    damage = [
+        b"nonsense\n",
+        b"\n",
+        b"00000000 {}\n",
+        b"\xff\xfe\x00\n",
+        b"zzzzzzzz {}\n",
+        line_of(b'{"user_id": "'),
+        line_of(b'{"other":' * 9999),
+    ]
     leave_behind(spool, "gone", changed(line, source_id="b"), *damage, changed(line, source_id="c"))
     assert counts(flush()) == (3, 0, len(damage))
     assert stored_ids() == ["a", "b", "c"]
     assert {reason for reason, _ in quarantined()} == {"damaged line"}
+
+
+def test_a_whole_line_that_is_no_record_is_set_aside_with_what_it_lacks(push: Push, spool: FileSpool) -> None:
+    push(record(id="a"))
+    leave_behind(spool, "gone", line_of(b"[1"), line_of(b"[" * 9999), line_of(b"{}"))
+    assert counts(flush()) == (1, 0, 3)
+    assert {reason[:20] for reason, _ in quarantined()} == {"no record: Expected ", "no record: Object mi"}
 
 
 POISON: dict[str, dict[str, Any]] = {
@@ -258,6 +257,8 @@ POISON: dict[str, dict[str, Any]] = {
     "messages of another type": {"messages": 5},
     "a conversation of another type": {"conversation": ["c"]},
     "a model of another type": {"model": {"m": 1}},
+    "a model with a long name": {"model": "m" * 81},
+    "words that cannot be opened": {"sealed": "nonsense", "messages": []},
     "an id that is a list": {"source_id": ["a"]},
 }
 
@@ -274,8 +275,79 @@ def test_records_that_cannot_be_stored_are_set_aside_with_their_content(push: Pu
     assert counts(flush()) == (0, 0, 0)
 
 
+def test_more_words_than_can_be_searched_stop_nothing(push: Push, spool: FileSpool) -> None:
+    """PostgreSQL takes no more than a mebibyte of them, and says so with an error of its own kind."""
+    push(record(id="a"))
+    line = last_line(spool)
+    many = [{"role": "user", "content": " ".join(f"word{number:07d}" for number in range(120_000))}]
+    leave_behind(spool, "gone", changed(line, source_id="b", messages=many), changed(line, source_id="c"))
+    done = flush()
+    assert (done.stored, done.quarantined) in {(3, 0), (2, 1)}
+    assert {"a", "c"} <= set(stored_ids())
+    assert counts(flush()) == (0, 0, 0)
+    assert {reason for reason, _ in quarantined()} <= {"cannot be stored: ProgramLimitExceeded"}
+
+
+@pytest.mark.parametrize("fault", [OperationalError("no", None, Exception()), OSError(5, "gone"), MemoryError()])
+def test_a_fault_of_the_database_sets_nothing_aside(
+    push: Push, spool: FileSpool, monkeypatch: pytest.MonkeyPatch, fault: BaseException
+) -> None:
+    """The records wait, and the next flush stores them."""
+
+    def fail(*_: object) -> None:
+        raise fault
+
+    push(record(id="a"), record(id="b"))
+    monkeypatch.setattr(store, "count_models", fail)
+    with pytest.raises((OperationalError, Unavailable, OSError, MemoryError)):
+        flush()
+    assert (stored_ids(), quarantined(), spool.waiting() > 0) == ([], [], True)
+    monkeypatch.undo()
+    assert counts(flush()) == (2, 0, 0)
+    assert spool.waiting() == 0
+
+
+def test_a_commit_whose_trim_never_came_stores_nothing_twice(
+    push: Push, spool: FileSpool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(_batch: Batch) -> None:
+        raise Unavailable
+
+    push(record(id="a"))
+    leave_behind(spool, "gone", changed(last_line(spool), source_id="b"))
+    monkeypatch.setattr(spool, "trim", die)
+    with pytest.raises(Unavailable):
+        flush()
+    monkeypatch.undo()
+    assert flush().duplicates == 0
+    assert (stored_ids(), flush().stored) == (["a", "b"], 0)
+    assert [path.name for path in spooled(spool)] == [db.session.scalars(select(SpoolPosition.file)).one()]
+
+
+def test_a_file_that_cannot_be_removed_is_told(push: Push, spool: FileSpool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(30, "read-only")
+
+    push(record(id="a"))
+    spool.close()
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(Unavailable):
+        flush()
+    monkeypatch.undo()
+    assert counts(flush()) == (0, 0, 0)
+    assert (spooled(spool), stored_ids()) == ([], ["a"])
+
+
+def test_what_waits_is_counted_in_bytes_not_stored(push: Push, spool: FileSpool) -> None:
+    assert waiting_bytes() == 0
+    push(record(id="a"))
+    assert waiting_bytes() == spool.depth().size > 0
+    flush()
+    assert (waiting_bytes(), spool.depth().size > 0) == (0, True)
+
+
 def test_lines_that_are_no_records_stop_neither_flush_nor_push(push: Push, spool: FileSpool) -> None:
-    odd: list[dict[str, Any]] = [{}, {"client_id": "x"}, {"client_id": "x", "source_id": ["a"], "digest": "0"}]
+    odd = [b"[1]", b"{}", b'{"client_id": "x"}', b'{"client_id": "x", "source_id": ["a"], "digest": "0"}', b"null"]
     leave_behind(spool, "gone", *map(line_of, odd))
     assert push(record(id="a")) == [("accepted", None)]
     assert counts(flush()) == (1, 0, len(odd))
