@@ -103,5 +103,5 @@ def make_product() -> Flask:
         return json_response(FIXED)
 
     app.register_blueprint(blueprint)
-    express.ROUTES[PARSE_PATH] = (Capability.KEY_VERIFY, answer_parse)
+    express.ROUTES[PARSE_PATH] = express.Route(Capability.KEY_VERIFY, answer_parse)
     return app

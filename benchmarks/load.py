@@ -21,6 +21,9 @@ RESULT = re.compile(r"^RESULT (.*?) sample=(.*)$", re.M)
 TIMEOUT_S = 10
 # wrk waits as long for the answers it timed out on; far beyond any run.
 PATIENCE_S = 60
+# Stands in bodies where each request is to have a word of its own, as long as that word is (also in wrk.lua).
+MARK = f"@@key{'@' * 23}"
+VALID, INVALID = '"valid":true', '"valid":false'
 
 
 class LoadFailed(Exception):
@@ -36,19 +39,25 @@ class Request:
     headers: dict[str, str]
     bodies: list[str]
     unique: bool = False
-    """Whether each request carries an Idempotency-Key of its own."""
+    """Whether each request carries a key of its own: where its body has the MARK, else as its Idempotency-Key."""
+    good: str = VALID
+    """What an answer says of each thing that went well."""
+    bad: str = INVALID
+    """What it says of each that did not."""
 
     @property
     def text(self) -> str:
         """The file that wrk.lua reads."""
-        head = [f"{self.method} {self.path}", *(f"{name}: {value}" for name, value in self.headers.items()), ""]
+        head = [f"{self.method} {self.path}", self.good, self.bad]
+        head += [*(f"{name}: {value}" for name, value in self.headers.items()), ""]
         return "\n".join([*head, *self.bodies, ""])
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one run measured. `valid` counts the VALID answers inside the bodies, `wrong` answers outside 200 to 299,
-    `broken` connections lost or timed out; `busy` is the share of its core that wrk needed (0 without wrk)."""
+    """What one run measured. `valid` and `invalid` count the good and bad words inside the bodies, `wrong` answers
+    outside 200 to 299, `broken` connections lost or timed out; `busy` is the share of its core that wrk needed (0
+    without wrk)."""
 
     requests: int
     seconds: float
@@ -73,6 +82,16 @@ class Load:
         return self.max_ms / 1000 if self.requests else max(1.0, self.seconds)
 
 
+def key_of(prefix: str, number: int) -> str:
+    """The key of one request, as long as MARK."""
+    return f"{prefix}{number:011d}"
+
+
+def new_prefix() -> str:
+    """What the keys of one run begin with, unlike those of any other."""
+    return f"{secrets.token_hex(8)}-"
+
+
 def require_wrk() -> None:
     """Raises LoadFailed with the way to get it."""
     if shutil.which("wrk") is None:
@@ -89,7 +108,7 @@ def run_load(port: int, request: Request, *, connections: int, seconds: float, c
         command = ["wrk", "-t", "1", "-c", str(connections), "-d", f"{int(seconds) if whole else 60}s"]
         command += ["--timeout", f"{TIMEOUT_S}s"]
         command += ["-s", str(SCRIPT), f"http://127.0.0.1:{port}", "--", str(file)]
-        command += [f"{secrets.token_hex(8)}-"] if request.unique else []
+        command += [new_prefix()] if request.unique else []
         before = os.times()
         with pinned(cores):
             wrk = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

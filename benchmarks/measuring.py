@@ -36,12 +36,12 @@ class Pace:
 
     def run(self, port: int, request: Request) -> list[Load]:
         """The warm-up, if there is one, and then what counts. Raises LoadFailed."""
+        return [self.send(port, request, seconds) for seconds in (self.warm_up, self.seconds) if seconds > 0]
+
+    def send(self, port: int, request: Request, seconds: float) -> Load:
+        """These requests for so long. Raises LoadFailed."""
         make = run_trial if self.trial else run_load
-        return [
-            make(port, request, connections=self.connections, seconds=seconds, cores=self.load_cores)
-            for seconds in (self.warm_up, self.seconds)
-            if seconds > 0
-        ]
+        return make(port, request, connections=self.connections, seconds=seconds, cores=self.load_cores)
 
 
 @dataclass(slots=True)

@@ -31,9 +31,9 @@ def stage_table(lines: list[Line], durability: str) -> list[str]:
                 f"{line.p50_ms:.2f}",
                 f"{line.p99_ms:.2f}",
                 f"{ratio:.3f}" if ratios else "",
-                _spread(ratios, ratio),
+                spread_of(ratios, ratio),
                 f"{budget[0]:.2f} / {budget[1]:.2f}" if budget else "",
-                _verdict(ratio, budget, line.busy),
+                verdict_of(ratio, budget, line.busy),
             )
         )
     return laid_out(rows)
@@ -53,7 +53,7 @@ def growth_table(pairs: list[tuple[Line, Line]]) -> list[str]:
                 f"{many.rate:,.0f}",
                 f"{few.p99_ms:.2f} / {many.p99_ms:.2f}",
                 f"{growth:.3f}",
-                _spread(ratios, growth),
+                spread_of(ratios, growth),
                 f"{GROWTH_MUST:.2f} / {GROWTH_GOAL:.2f}",
                 verdict,
             )
@@ -61,11 +61,13 @@ def growth_table(pairs: list[tuple[Line, Line]]) -> list[str]:
     return laid_out(rows)
 
 
-def _spread(ratios: list[float], middle: float) -> str:
+def spread_of(ratios: list[float], middle: float) -> str:
+    """How far the ratios lie apart, as a share of the middle one."""
     return f"{(max(ratios) - min(ratios)) / middle:.0%}" if middle else ""
 
 
-def _verdict(ratio: float, budget: tuple[float, float] | None, busy: float) -> str:
+def verdict_of(ratio: float, budget: tuple[float, float] | None, busy: float) -> str:
+    """`goal`, `met` or `UNDER`, and whether wrk had too little of its core."""
     words = []
     if budget and ratio:
         words.append("goal" if ratio >= budget[1] else "met" if ratio >= budget[0] else "UNDER")

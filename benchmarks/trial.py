@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import http.client
 import random
-import secrets
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count
 
 from benchmarks.cores import pinned
-from benchmarks.load import TIMEOUT_S, Load, Request
+from benchmarks.load import MARK, TIMEOUT_S, Load, Request, key_of, new_prefix
 
 # Of an answer's body, as in wrk.lua.
 SAMPLE_LENGTH = 400
@@ -29,12 +28,12 @@ class Tally:
     broken: int = 0
     sample: str = ""
 
-    def add(self, status: int, body: bytes, began: float) -> None:
+    def add(self, request: Request, status: int, body: bytes, began: float) -> None:
         """Count one whole answer to what was sent at this time of the monotonic clock."""
-        refused = body.count(b'"valid":false')
+        refused = body.count(request.bad.encode())
         wrong = not 200 <= status <= 299
         self.latencies_ms.append((time.monotonic() - began) * 1000)
-        self.valid += body.count(b'"valid":true')
+        self.valid += body.count(request.good.encode())
         self.invalid += refused
         self.wrong += wrong
         if not self.sample and (refused or wrong):
@@ -54,17 +53,19 @@ def _send(port: int, request: Request, deadline: float) -> Tally:
     """One request after the other on one connection, which is made anew when it breaks."""
     tally = Tally()
     bodies = [body.encode() for body in request.bodies]
-    prefix = f"{secrets.token_hex(8)}-"
+    marked, prefix = any(MARK in body for body in request.bodies), new_prefix()
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)) as connection:
         for number in count(1):
-            headers = {"Idempotency-Key": f"{prefix}{number}"} if request.unique else {}
+            key = key_of(prefix, number)
+            headers = {"Idempotency-Key": key} if request.unique and not marked else {}
+            body = random.choice(bodies or [None])
+            if body is not None and marked:
+                body = body.replace(MARK.encode(), key.encode())
             began = time.monotonic()
             try:
-                connection.request(
-                    request.method, request.path, random.choice(bodies or [None]), request.headers | headers
-                )
+                connection.request(request.method, request.path, body, request.headers | headers)
                 answer = connection.getresponse()
-                tally.add(answer.status, answer.read(), began)
+                tally.add(request, answer.status, answer.read(), began)
             except (OSError, http.client.HTTPException):
                 tally.broken += 1
                 connection.close()

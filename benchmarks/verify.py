@@ -9,9 +9,7 @@ Exit status 1: an answer was not what it should be, or the books do not agree wi
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import platform
-import tempfile
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import product
@@ -23,10 +21,11 @@ import click
 from benchmarks import tables
 from benchmarks.books import WrongBooks
 from benchmarks.cases import CASES, DEFAULT, GROWING
-from benchmarks.cluster import ClusterFailed, running_cluster
+from benchmarks.cluster import ClusterFailed
 from benchmarks.cores import Cores, share_out
 from benchmarks.load import LoadFailed, require_wrk
 from benchmarks.measuring import Line, Pace, WrongAnswers, run_rounds
+from benchmarks.places import data_folder, file_system, postgres_server
 from benchmarks.servers import Host, ServerFailed
 from benchmarks.stores import Store, drop_postgres, prepare_postgres, prepare_sqlite
 
@@ -102,7 +101,7 @@ def main(data: Path | None, growth: bool, **asked: Any) -> None:
     try:
         if not plan.trial:
             require_wrk()
-        with _folder(data) as folder, _postgres(plan, folder, kept=data is not None) as server:
+        with data_folder(data) as folder, _postgres(plan, folder, kept=data is not None) as server:
             click.echo(_head(plan, folder, server))
             measure = measure_growth if growth else measure_stage
             for database, durability, workers in plan.stages:
@@ -158,58 +157,28 @@ def _store(database: str, users: int, folder: Path, server: str | None) -> Store
 
 
 @contextlib.contextmanager
-def _folder(data: Path | None) -> Iterator[Path]:
-    """Where the databases lie: kept, or gone at the end. One run at a time may have it."""
-    with contextlib.ExitStack() as stack:
-        if data is None:
-            data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="doorward-benchmark-")))
-            data.chmod(0o711)
-        data = data.absolute()
-        data.mkdir(mode=0o711, parents=True, exist_ok=True)
-        lock = stack.enter_context((data / "lock").open("w"))
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise click.ClickException(f"another run is using {data}") from None
-        yield data
-
-
-@contextlib.contextmanager
 def _postgres(plan: Plan, folder: Path, *, kept: bool) -> Iterator[str | None]:
-    """The address of a PostgreSQL, if one is wanted. Our own runs on the cores of the first stage's server: what
-    the database needs is then part of what a request costs, as it is with SQLite."""
+    """The address of a PostgreSQL, if one is wanted."""
     if "postgresql" not in plan.databases:
         yield None
-    elif plan.postgresql:
+        return
+    with postgres_server(plan.postgresql, folder, share_out(plan.workers[0]).server) as address:
         try:
-            yield plan.postgresql
+            yield address
         finally:
-            if not kept:
+            if plan.postgresql and not kept:
                 for users in {plan.users, FEW}:
                     drop_postgres(plan.postgresql, users)
-    else:
-        with running_cluster(folder / "postgresql-server", share_out(plan.workers[0]).server) as address:
-            yield address
 
 
 def _head(plan: Plan, folder: Path, server: str | None) -> str:
     parts = [f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in ("granian", "flask"))]
     return (
-        f"{', '.join(parts)}; databases on {_file_system(folder)}"
+        f"{', '.join(parts)}; databases on {file_system(folder)}"
         f"{', PostgreSQL elsewhere' if server and plan.postgresql else ''}\n"
         f"{plan.users:,} users, {plan.connections} connections, {plan.threads} threads a worker, LOG_LEVEL="
         f"{plan.log_level}; median of {plan.rounds} rounds of {plan.seconds:g} s, {plan.warm_up:g} s warm-up each"
     )
-
-
-def _file_system(folder: Path) -> str:
-    """The sort of file system: in memory, nothing is ever synced, and `power` says nothing."""
-    mounts = Path("/proc/self/mounts")
-    if not mounts.exists():
-        return "an unknown file system"
-    found = [line.split()[1:3] for line in mounts.read_text().splitlines()]
-    inside = [(place, kind) for place, kind in found if folder.is_relative_to(place)]
-    return max(inside, key=lambda pair: len(pair[0]))[1]
 
 
 def _stage_words(database: str, durability: str, workers: int) -> str:

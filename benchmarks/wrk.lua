@@ -1,13 +1,29 @@
 -- What wrk sends, and what it counts. Arguments: the file with the requests, then a word for unique keys ("" for none).
--- The file: "METHOD PATH", headers, an empty line, one body a line (none: one request without a body).
+-- The file: "METHOD PATH", the words of a good answer and of a bad one, headers, an empty line, one body a line (none:
+-- one request without a body). Where bodies hold the mark, each request has a key of its own there; else in a header.
 
 local threads = {}
-local prepared, after = {}, {}
+local prepared = {}
 local prefix, sent = "", 0
-local MARK = "@@key@@"
+local good, bad
+-- As long as what stands in its place: lengths are told beforehand.
+local MARK = "@@key@@@@@@@@@@@@@@@@@@@@@@@"
 
 function setup(thread)
   table.insert(threads, thread)
+end
+
+-- What stands between the marks.
+local function parts(whole)
+  local found, start = {}, 1
+  local from, to = whole:find(MARK, 1, true)
+  while from do
+    table.insert(found, whole:sub(start, from - 1))
+    start = to + 1
+    from, to = whole:find(MARK, start, true)
+  end
+  table.insert(found, whole:sub(start))
+  return found
 end
 
 function init(args)
@@ -18,6 +34,10 @@ function init(args)
   for line in io.lines(args[1]) do
     if method == nil then
       method, path = line:match("^(%S+) (%S+)$")
+    elseif good == nil then
+      good = line
+    elseif bad == nil then
+      bad = line
     elseif in_head and line == "" then
       in_head = false
     elseif in_head then
@@ -27,24 +47,18 @@ function init(args)
       table.insert(bodies, line)
     end
   end
-  if prefix ~= "" then headers["Idempotency-Key"] = MARK end
+  if prefix ~= "" and not (bodies[1] or ""):find(MARK, 1, true) then headers["Idempotency-Key"] = MARK end
   for index = 1, math.max(1, #bodies) do
-    local whole = wrk.format(method, path, headers, bodies[index])
-    local from, to = whole:find(MARK, 1, true)
-    if from then
-      prepared[index], after[index] = whole:sub(1, from - 1), whole:sub(to + 1)
-    else
-      prepared[index] = whole
-    end
+    prepared[index] = parts(wrk.format(method, path, headers, bodies[index]))
   end
   math.randomseed(os.time())
 end
 
 function request()
-  local index = math.random(#prepared)
-  if prefix == "" then return prepared[index] end
+  local chosen = prepared[math.random(#prepared)]
+  if #chosen == 1 then return chosen[1] end
   sent = sent + 1
-  return prepared[index] .. prefix .. sent .. after[index]
+  return table.concat(chosen, string.format("%s%011d", prefix, sent))
 end
 
 local function count(text, words)
@@ -56,8 +70,8 @@ local function count(text, words)
 end
 
 function response(status, headers, body)
-  valid = valid + count(body, '"valid":true')
-  local refused = count(body, '"valid":false')
+  valid = valid + count(body, good)
+  local refused = count(body, bad)
   invalid = invalid + refused
   if status < 200 or status > 299 then wrong = wrong + 1 end
   if sample == "" and (refused > 0 or status < 200 or status > 299) then

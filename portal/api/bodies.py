@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, TypeVar
-from unicodedata import normalize
 
 import msgspec
 from flask import request
 
 from portal.core.errors import Invalid, Malformed, UnsupportedType
-from portal.core.text import gettext
+from portal.core.text import gettext, model_name
 from portal.web.requests import unwrapped
 
 if TYPE_CHECKING:
@@ -81,9 +80,5 @@ def check_text(pointer: str, text: str, most: int) -> str:
 
 
 def check_model(pointer: str, text: str) -> str:
-    """A model's name in the form in which plans keep its price, composed too: another spelling is no other price.
-    Raises Invalid."""
-    name = text.strip().lower()
-    if not name.isascii():
-        name = normalize("NFC", normalize("NFC", name).strip().lower()).strip()
-    return check_text(pointer, name, MOST_MODEL)
+    """A model's name in its one form. Raises Invalid."""
+    return check_text(pointer, model_name(text), MOST_MODEL)

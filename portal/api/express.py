@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from portal.api.keys import answer_verify, answer_verify_many
+from portal.api.pushing import answer_json_push
 from portal.api.repeating import HEADER_REPLAYED, repeat_in
 from portal.api.usage import answer_consume
 from portal.core import hot, settings
@@ -33,16 +34,27 @@ if TYPE_CHECKING:
     from portal.core.settings import Settings
     from portal.repeats.service import Repeat
 
-    Route = tuple[Capability, "Handler"]
     Handler = Callable[[Actor, bytes, Repeat | None], bytes | Replay]
 
 MOST_BODY = 256 * 1024
 # Not `isdigit`, which takes "²" for one; and `int` refuses thousands of digits, which servers pass on.
 LENGTH = re.compile("[0-9]{1,9}")
+
+
+class Route(NamedTuple):
+    """Who may, who answers, how well, and whether an Idempotency-Key means anything here."""
+
+    capability: Capability
+    handler: Handler
+    status: str = "200 OK"
+    repeats: bool = True
+
+
 ROUTES: dict[str, Route] = {
-    "/api/v1/keys/verify": (Capability.KEY_VERIFY, answer_verify),
-    "/api/v1/keys/verify-many": (Capability.KEY_VERIFY, answer_verify_many),
-    "/api/v1/usage/consume": (Capability.USAGE_CONSUME, answer_consume),
+    "/api/v1/keys/verify": Route(Capability.KEY_VERIFY, answer_verify),
+    "/api/v1/keys/verify-many": Route(Capability.KEY_VERIFY, answer_verify_many),
+    "/api/v1/usage/consume": Route(Capability.USAGE_CONSUME, answer_consume),
+    "/api/v1/message-logs": Route(Capability.LOG_WRITE, answer_json_push, "202 ACCEPTED", repeats=False),
 }
 PLAIN = [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
 
@@ -83,7 +95,7 @@ class Express:
         if isinstance(made, Replay):
             status, made, headers = f"{made.status} OK", made.body, [*PLAIN, HEADER_REPLAYED]
         else:
-            status, headers = "200 OK", PLAIN
+            status, headers = route.status, PLAIN
         start_response(status, [*headers, ("Content-Length", str(len(made)))])
         return [made]
 
@@ -115,10 +127,11 @@ class Express:
 
 
 def _handled(environ: WSGIEnvironment, route: Route, length: int, who: Actor | None) -> bytes | Replay | None:
-    capability, handler = route
     # Before the body: a stranger who sends half of one and waits would hold a thread.
-    if who is None or capability not in who.capabilities:
+    if who is None or route.capability not in who.capabilities:
         return None
     body = environ["wsgi.input"].read(length)
     environ["wsgi.input"] = BytesIO(body)
-    return handler(who, body, repeat_in(environ, who, body)) if len(body) == length else None
+    if len(body) != length:
+        return None
+    return route.handler(who, body, repeat_in(environ, who, body) if route.repeats else None)

@@ -127,6 +127,16 @@ def clean_line(typed: str, *, most: int = 80) -> str:
     return text
 
 
+def model_name(typed: str) -> str:
+    """The one form of a model's name, in which plans keep its price and logs their model: trimmed, in small letters,
+    composed. Another spelling is no other model. Some letters grow when they are lowered: measure it afterwards."""
+    name = typed.strip().lower()
+    if name.isascii():
+        return name
+    # Composing may leave something to lower, and lowering something to compose.
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).strip().lower()).strip()
+
+
 def folded(text: str) -> str:
     """The form in which free text is searched: NFKC and casefolded."""
     return unicodedata.normalize("NFKC", text).casefold()

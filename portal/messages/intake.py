@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import msgspec
 import orjson
-from sqlalchemy import or_, select
 
-from portal.accounts.models import Account, Kind, State
 from portal.core import clock, settings
 from portal.core.access import Capability, needs
-from portal.core.database import db
+from portal.core.crypto import BadSeal
+from portal.core.data_keys import held_keys
 from portal.core.errors import Forbidden
 from portal.core.ids import new_id
 from portal.core.text import BadName, canonical_email, folded, gettext
-from portal.messages.models import MessageLog
+from portal.messages.records import UnreadableRecord
+from portal.messages.sealing import seal_words, sealing_on
 from portal.messages.shape import BadRecord, Record, read_record
 from portal.messages.spool import spool_of
+from portal.messages.spool_protocol import Entry
+from portal.messages.statements import Known, Talker, look_up
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from portal.core.actor import Actor
 
-MOST_RECORDS = 1000
-CHUNK = 400
 
-
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(msgspec.Struct, frozen=True, gc=False):
     """What became of one record: accepted, duplicate or rejected (then `error` says why)."""
 
     id: str | None
@@ -36,141 +37,145 @@ class Result:
     error: str | None = None
 
 
+class _Named(msgspec.Struct, frozen=True):
+    """By which words a record names its user: the folded name, and the address where that may be one."""
+
+    record: Record
+    name: str | None
+    email: str | None
+
+
 @needs(Capability.LOG_WRITE)
 def push(actor: Actor, raws: list[Any]) -> list[Result]:
     """Accept records into the spool, each judged on its own, in the order given.
 
-    Returns only once what was accepted is durable. Raises Unavailable (nothing accepted) when it cannot be.
+    The database is only read, and nothing is kept before it was. Returns only once what was accepted is durable.
+    Raises Unavailable (nothing accepted) when it cannot be.
     """
     if actor.id is None:
         raise Forbidden
-    client = str(actor.id)
-    results: list[Result | None] = [None] * len(raws)
-    read: dict[int, Record] = {}
+    results: dict[int, Result] = {}
+    read: dict[int, _Named] = {}
     for at, raw in enumerate(raws):
         try:
-            read[at] = read_record(raw)
+            if isinstance(raw, BadRecord):
+                raise raw
+            read[at] = _named(read_record(raw))
         except BadRecord as error:
             results[at] = Result(_said_id(raw), "rejected", str(error))
-    users = _users_of(list(read.values()))
-    stored = _stored(actor.id, [record.source_id for record in read.values() if record.source_id])
-    spool = spool_of(settings.current())
-    lines: list[dict[str, Any]] = []
-    here: dict[str, bytes] = {}
+    if read:
+        with held_keys() if sealing_on() else nullcontext():  # a user's key is read once for all records
+            results |= _take(actor.id, read)
+    return [results[at] for at in range(len(raws))]
+
+
+def _take(client_id: UUID, read: dict[int, _Named]) -> dict[int, Result]:
+    known = _look_up(client_id, read.values())
+    results: dict[int, Result] = {}
+    entries: dict[int, Entry] = {}
+    client = str(client_id)
     received = clock.now()
-    for at, record in read.items():
-        user_id = users.get(_who(record))
-        if user_id is None:
-            named = record.username if record.user_id is None else str(record.user_id)
-            results[at] = Result(record.source_id, "rejected", gettext("unknown user: %(name)s", name=named))
-            continue
+    for at, named in read.items():
+        record = named.record
         source_id = record.source_id or str(new_id())
-        twin = here.get(source_id) or stored.get(source_id) or spool.known(client, source_id)
-        if twin is not None:
-            same = twin == record.digest
-            results[at] = Result(
-                source_id,
-                "duplicate" if same else "rejected",
-                None if same else gettext("another record has this id"),
-            )
-            continue
-        here[source_id] = record.digest
-        lines.append(_line(client, source_id, user_id, record, received.isoformat()))
-        results[at] = Result(source_id, "accepted")
-    if lines:
-        spool.append(lines)
-    return [result for result in results if result is not None]
+        try:
+            talker = _talker_of(named, known)
+            twin = known.stored.get(source_id)
+            if twin is not None:
+                results[at] = _repeated(source_id, record, twin)
+                continue
+            # Where nothing may be kept, not even that the id was here is.
+            if talker.keeping.metadata_days is not None:
+                line = _line(client, source_id, talker, record, received)
+                entries[at] = Entry(client, source_id, record.digest, line)
+            results[at] = Result(source_id, "accepted")
+        except BadRecord as error:
+            results[at] = Result(record.source_id, "rejected", str(error))
+    if entries:
+        twins = spool_of(settings.current()).append(list(entries.values()))
+        for (at, entry), twin in zip(entries.items(), twins, strict=True):
+            if twin is not None:
+                results[at] = _repeated(entry.source_id, read[at].record, twin)
+    return results
+
+
+def _repeated(source_id: str, record: Record, twin: bytes) -> Result:
+    """What to say of an id that is taken. An empty digest is of one whose words are gone: nothing to compare with."""
+    if twin in {record.digest, b""}:
+        return Result(source_id, "duplicate")
+    return Result(source_id, "rejected", gettext("another record has this id"))
 
 
 def _said_id(raw: Any) -> str | None:
-    said = raw.get("id") if isinstance(raw, dict) else None
+    said = raw.said_id if isinstance(raw, UnreadableRecord) else raw.get("id") if isinstance(raw, dict) else None
     return said[:128] if isinstance(said, str) else None
 
 
-def _line(client: str, source_id: str, user_id: UUID, record: Record, received: str) -> dict[str, Any]:
-    return {
-        "log_id": str(new_id()),
-        "client_id": client,
+def _line(client_id: str, source_id: str, talker: Talker, record: Record, received: datetime) -> bytes:
+    """The record as the spool keeps it: sealed or without its words where these are not to lie there."""
+    log_id = new_id()
+    messages, extra, sealed = record.messages, record.extra, None
+    if talker.keeping.content_days is None:
+        messages, extra = [], None
+    elif sealing_on():
+        try:
+            sealed = seal_words(talker.id, log_id, {"messages": messages, "extra": extra})
+        except BadSeal:  # erased since we asked who it is
+            raise BadRecord(_unknown(record)) from None
+        messages, extra = [], None
+    line = {
+        "log_id": log_id,
+        "client_id": client_id,
         "source_id": source_id,
         "digest": record.digest.hex(),
-        "user_id": str(user_id),
+        "user_id": talker.id,
         "conversation": record.conversation or source_id,
         "model": record.model,
-        "messages": record.messages,
+        "messages": messages,
         "tokens": record.tokens,
         "latency_ms": record.latency_ms,
-        "at": record.at.isoformat(),
+        "at": record.at,
         "received_at": received,
-        "extra": record.extra,
+        "extra": extra,
     }
+    if sealed is not None:
+        line["sealed"] = sealed
+    return orjson.dumps(line)
 
 
-def _who(record: Record) -> str:
-    return str(record.user_id) if record.user_id else folded((record.username or "").strip())
+def _named(record: Record) -> _Named:
+    if record.username is None:
+        return _Named(record, None, None)
+    name, email = folded(record.username.strip()), None
+    if "@" in name:
+        try:
+            email = canonical_email(name)
+        except BadName:
+            name = ""
+    return _Named(record, name, email)
 
 
-def _users_of(records: list[Record]) -> dict[str, UUID]:
-    """Live users by id, canonical username or e-mail, asked in few statements."""
-    ids = {record.user_id for record in records if record.user_id}
-    names = {folded((record.username or "").strip()) for record in records if not record.user_id}
-    emails = set()
-    for name in list(names):
-        if "@" in name:
-            try:
-                emails.add(canonical_email(name))
-            except BadName:
-                names.discard(name)
-    found: dict[str, UUID] = {}
-    for chunk in _chunks([*ids, *names, *emails]):
-        row_ids = [part for part in chunk if isinstance(part, UUID)]
-        texts = [part for part in chunk if isinstance(part, str)]
-        query = select(Account.id, Account.username_canonical, Account.email_canonical).where(
-            Account.kind == Kind.USER.value,
-            Account.state != State.DELETED.value,
-            or_(
-                Account.id.in_(row_ids),
-                Account.username_canonical.in_(texts),
-                Account.email_canonical.in_(texts),
-            ),
-        )
-        for row in db.session.execute(query):
-            found[str(row.id)] = row.id
-            found[row.username_canonical] = row.id
-            if row.email_canonical:
-                found[row.email_canonical] = row.id
-    return found
+def _look_up(client_id: UUID, read: Any) -> Known:
+    return look_up(
+        client_id,
+        ids={one.record.user_id for one in read if one.record.user_id},
+        names={one.name for one in read if one.name},
+        emails={one.email for one in read if one.email},
+        sources={one.record.source_id for one in read if one.record.source_id},
+    )
 
 
-def _stored(client_id: UUID, source_ids: list[str]) -> dict[str, bytes]:
-    """Digests of records that the database holds already."""
-    known: dict[str, bytes] = {}
-    for chunk in _chunks(source_ids):
-        query = select(MessageLog.source_id, MessageLog.digest).where(
-            MessageLog.client_id == client_id, MessageLog.source_id.in_(chunk)
-        )
-        known |= {row.source_id: row.digest for row in db.session.execute(query)}
-    return known
+def _talker_of(named: _Named, known: Known) -> Talker:
+    """Who is meant. Raises BadRecord for nobody, and where id and name mean two."""
+    record = named.record
+    by_name = known.users.get(named.name or "") or known.users.get(named.email or "")
+    talker = by_name if record.user_id is None else known.users.get(record.user_id)
+    if talker is None:
+        raise BadRecord(_unknown(record))
+    if record.username is not None and by_name is not talker:
+        raise BadRecord(gettext("user_id and username are not the same user"))
+    return talker
 
 
-def _chunks(values: list[Any]) -> list[list[Any]]:
-    return [values[at : at + CHUNK] for at in range(0, len(values), CHUNK)]
-
-
-def read_body(raw: bytes, media_type: str) -> list[Any]:
-    """The records of a body: one object, {"records": […]}, or NDJSON. Raises BadRecord for what cannot be read."""
-    if media_type == "application/x-ndjson":
-        lines = [line for line in raw.split(b"\n") if line.strip()]
-        return [_loads(line) for line in lines]
-    body = _loads(raw)
-    if isinstance(body, dict) and "records" in body:
-        if set(body) != {"records"} or not isinstance(body["records"], list):
-            raise BadRecord(gettext("records must be a list, and the only field"))
-        return list(body["records"])
-    return [body]
-
-
-def _loads(raw: bytes) -> Any:
-    try:
-        return orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        raise BadRecord(gettext("this is not valid JSON in UTF-8")) from None
+def _unknown(record: Record) -> str:
+    return gettext("unknown user: %(name)s", name=record.user_id or record.username)

@@ -11,12 +11,14 @@ from uuid import UUID
 import orjson
 
 from portal.core import clock
-from portal.core.text import gettext
+from portal.core.text import gettext, model_name
 
 MOST_BYTES = 256 * 1024
 MOST_DEPTH = 32
 MOST_MODEL = 80
 MOST_MESSAGES = 1000
+# As far as a client's clock, or one that forgot its zone, may be ahead. How long a record is kept counts from when it
+# came, so such a time changes only where it stands in lists.
 FUTURE = timedelta(days=1)
 INT = 2**31 - 1
 ALIASES = {"user": "username", "created_at": "timestamp"}
@@ -122,8 +124,10 @@ def _instant(raw: dict[str, Any]) -> datetime:
         instant = instant.astimezone(UTC)
     except OverflowError:
         raise BadRecord(gettext("timestamp is out of range")) from None
-    if instant > now + FUTURE or instant.year < 2000:
-        raise BadRecord(gettext("timestamp is in the future or before the year 2000"))
+    if instant > now + FUTURE:
+        raise BadRecord(gettext("timestamp is more than a day in the future"))
+    if instant.year < 2000:
+        raise BadRecord(gettext("timestamp is before the year 2000"))
     return instant
 
 
@@ -131,20 +135,23 @@ def read_record(raw: Any) -> Record:
     """Understand one pushed record. Raises BadRecord."""
     if not isinstance(raw, dict):
         raise BadRecord(gettext("a record is an object"))
-    unknown = sorted(set(raw) - KNOWN)
-    if unknown:
-        raise BadRecord(gettext("unknown field: %(name)s", name=unknown[0][:60]))
-    plain = dict(raw)
+    if not raw.keys() <= KNOWN:
+        raise BadRecord(gettext("unknown field: %(name)s", name=min(raw.keys() - KNOWN)[:60]))
+    plain = raw
     for alias, name in ALIASES.items():
         if alias in plain:
+            plain = dict(plain)
             if name in plain:
                 raise BadRecord(gettext("%(alias)s and %(name)s are the same field", alias=alias, name=name))
             plain[name] = plain.pop(alias)
-    _check_text(plain)
     try:
         canonical = orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
-    except (TypeError, ValueError):
+    except orjson.JSONEncodeError:
+        _check_text(plain)
         raise BadRecord(gettext("holds what JSON cannot carry")) from None
+    # Most records need no closer look: with so few brackets nothing is deep, and NUL is always escaped.
+    if b"\\u0000" in canonical or canonical.count(b"[") + canonical.count(b"{") > MOST_DEPTH:
+        _check_text(plain)
     if len(canonical) > MOST_BYTES:
         raise BadRecord(gettext("larger than %(most)s bytes", most=MOST_BYTES))
     user_id = _user_id(plain)
@@ -174,8 +181,8 @@ def read_record(raw: Any) -> Record:
 
 
 def _model(raw: dict[str, Any]) -> str:
-    """The model's name in small letters, measured as it is kept: some letters grow when they are lowered."""
-    name = (_text(raw, "model", MOST_MODEL) or "").strip().lower()
+    """The model's name in its one form, measured as it is kept."""
+    name = model_name(_text(raw, "model", MOST_MODEL) or "")
     if len(name) > MOST_MODEL:
         raise BadRecord(gettext("%(name)s must be a text of 1 to %(most)s characters", name="model", most=MOST_MODEL))
     return name

@@ -42,6 +42,9 @@ MALFORMED = {
     "encoded surrogate": b'{"key": "\xed\xa0\x80"}',
     "raw NUL": b'{"key": "\x00"}',
     "raw line end": b'{"key": "a\nb"}',
+}
+# What the grammar of JSON allows, though no UTF-8 can carry it: a question is not asked, a record is rejected alone.
+BROKEN = {
     "lone surrogate": b'{"key": "\\ud800"}',
     "reversed surrogates": b'{"key": "\\udc00\\ud800"}',
     "surrogate as a name": b'{"\\ud800": 1}',
@@ -92,6 +95,15 @@ def test_what_is_not_json_is_malformed(gate: Machine) -> None:
     for route in ROUTES:
         answers = {name: send(gate, route, body) for name, body in MALFORMED.items()}
         assert answers == dict.fromkeys(MALFORMED, (400, "MALFORMED"))
+
+
+def test_half_a_character_spoils_a_question_and_one_record(gate: Machine) -> None:
+    for name, body in BROKEN.items():
+        assert send(gate, VERIFY, body) == (400, "MALFORMED"), name
+        batch = b'{"records": [%s, {"username": "alice", "prompt": "x"}]}' % body
+        said = gate.client.post(LOGS, data=batch, content_type=JSON, headers=gate.headers()).get_json()
+        assert [result["status"] for result in said["results"]] == ["rejected", "accepted"], name
+        assert "surrogate" in said["results"][0]["error"]
 
 
 def test_json_that_is_no_question_is_refused(gate: Machine) -> None:

@@ -7,9 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
 from sqlalchemy import func, select
-from werkzeug.test import TestResponse
 
 from portal.api.express import ROUTES, Express
 from portal.clients.models import ServiceClient
@@ -18,53 +16,17 @@ from portal.core.access import operator_actor
 from portal.core.database import db, transaction
 from portal.usage.models import UsageDay
 from portal.web.frame import Doorward
+from tests.api.lanes import Lanes, same
 from tests.conftest import Machine
 from tests.people import make_account
 
-VERIFY, MANY, CONSUME = ROUTES
-CHANGING = {"decision_id", "request_id", "used", "remaining"}
-
-
-class Lanes:
-    """The same call through the express lane and through Flask."""
-
-    def __init__(self, app: Doorward) -> None:
-        self.app = app
-
-    def post(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[TestResponse, TestResponse]:
-        """(express, plain); the plain one is made to look unusual by its media type's parameter."""
-        kind = headers.get("Content-Type", "application/json")
-        plain = {**headers, "Content-Type": f"{kind}; charset=utf-8"}
-        client: FlaskClient = self.app.test_client()
-        return (
-            client.post(path, data=body, headers={"Content-Type": kind, **headers}),
-            client.post(path, data=body, headers=plain),
-        )
+VERIFY, MANY, CONSUME, PUSH = ROUTES
 
 
 @pytest.fixture
 def lanes(app: Doorward) -> Lanes:
     """Both ways into the application."""
     return Lanes(app)
-
-
-def settled(value: Any) -> Any:
-    """The body without what differs between two calls by its nature."""
-    if isinstance(value, dict):
-        return {name: settled(one) for name, one in value.items() if name not in CHANGING}
-    return [settled(one) for one in value] if isinstance(value, list) else value
-
-
-def same(answers: tuple[TestResponse, TestResponse]) -> TestResponse:
-    """The express answer, after a look that the other is the same."""
-    express, plain = answers
-    assert express.status_code == plain.status_code
-    assert settled(express.get_json()) == settled(plain.get_json())
-    ignored = {"X-Request-Id", "Content-Length"}
-    assert {name: value for name, value in express.headers if name not in ignored} == {
-        name: value for name, value in plain.headers if name not in ignored
-    }
-    return express
 
 
 def test_good_questions_are_answered_alike(
@@ -82,7 +44,7 @@ def test_good_questions_are_answered_alike(
         assert answer.status_code == 200
 
 
-@pytest.mark.parametrize("path", list(ROUTES))
+@pytest.mark.parametrize("path", [VERIFY, MANY, CONSUME])
 @pytest.mark.parametrize(
     "body",
     [
@@ -106,7 +68,8 @@ def test_who_may_not_is_refused_alike(lanes: Lanes, machine: Callable[..., Machi
     strangers = [{}, {"Authorization": "Bearer nonsense"}, {"Authorization": "Basic x"}]
     for headers in strangers:
         assert same(lanes.post(path, b"{}", headers)).status_code == 401
-    assert same(lanes.post(path, b"{}", machine("logs:write").headers())).status_code == 403
+    other = "keys:verify" if path == PUSH else "logs:write"
+    assert same(lanes.post(path, b"{}", machine(other).headers())).status_code == 403
 
 
 @pytest.mark.parametrize("path", list(ROUTES))
@@ -126,7 +89,7 @@ def test_what_fails_inside_is_told_by_the_frame(
     def fail(*_args: object) -> bytes:
         raise RuntimeError("planted")
 
-    monkeypatch.setitem(ROUTES, VERIFY, (ROUTES[VERIFY][0], fail))
+    monkeypatch.setitem(ROUTES, VERIFY, ROUTES[VERIFY]._replace(handler=fail))
     answer = machine().post("/keys/verify", {"key": "x"})
     assert answer.status_code == 500
     assert answer.mimetype == "application/problem+json"
@@ -151,12 +114,18 @@ def test_the_plain_form_goes_past_flask(
     assert isinstance(lane, Express)
     monkeypatch.setattr(lane, "inner", None)
     assert gate.client.post(VERIFY, json={"key": key}, headers=gate.headers()).status_code == 200
+    pushed = {"records": [{"username": "alice", "prompt": "x" * 2000}] * 100}
+    assert gate.client.post(PUSH, json=pushed, headers=gate.headers()).status_code == 202
 
 
 def test_each_express_route_is_one_of_flask_with_the_same_gate(app: Doorward) -> None:
-    views = {rule.rule: app.view_functions[rule.endpoint] for rule in app.url_map.iter_rules()}
-    for path, (capability, _) in ROUTES.items():
-        assert getattr(views[path], "__capabilities__", ()) == (capability,)
+    posts = {
+        rule.rule: app.view_functions[rule.endpoint]
+        for rule in app.url_map.iter_rules()
+        if "POST" in (rule.methods or ())
+    }
+    for path, route in ROUTES.items():
+        assert getattr(posts[path], "__capabilities__", ()) == (route.capability,)
 
 
 def test_a_client_that_is_remembered_and_disabled_meanwhile_is_refused_at_once(

@@ -39,11 +39,12 @@ class Answering(BaseHTTPRequestHandler):
         self._answer("front")
 
     def do_POST(self) -> None:
-        """What the body names."""
+        """What the first word of the body names."""
         self._answer(self.rfile.read(int(self.headers["Content-Length"])).decode())
 
-    def _answer(self, name: str) -> None:
-        self.server.asked.append((name, self.path, self.client_address[1], self.headers["Idempotency-Key"]))
+    def _answer(self, said: str) -> None:
+        name = said.partition(" ")[0]
+        self.server.asked.append((said, self.path, self.client_address[1], self.headers["Idempotency-Key"]))
         self.close_connection = name not in ANSWERS
         if name in ANSWERS:
             status, body = ANSWERS[name]

@@ -129,6 +129,26 @@ def test_whatever_comes_is_understood_or_refused(raw: dict[str, Any]) -> None:
         assert isinstance(plain_text(made.messages), str)
 
 
+@pytest.mark.parametrize(
+    ("fields", "word"),
+    [
+        ({"metadata": {"a": 2**70}}, "JSON cannot carry"),
+        ({"metadata": json.loads("[" * 300 + "]" * 300)}, "nested"),
+        ({"metadata": {"a": json.loads("[" * 40 + "]" * 40)}}, "nested"),
+        ({"metadata": {"a\0": 1}}, "NUL"),
+        ({"model": "\u0130" * 79}, "80"),  # two characters each when it is small
+    ],
+)
+def test_what_no_body_can_hold_or_grows_when_kept_is_refused(fields: dict[str, Any], word: str) -> None:
+    with pytest.raises(BadRecord, match=word):
+        read_record(record(**fields))
+
+
+def test_a_backslash_before_u0000_is_no_nul_and_many_brackets_are_not_deep() -> None:
+    wide = {"metadata": {str(number): [[number]] for number in range(40)}}
+    assert read_record(record(model="\\u0000", **wide)).extra == wide["metadata"]
+
+
 def test_aliases_and_their_names_are_the_same_record() -> None:
     at = "2026-01-01T00:00:00Z"
     one = read_record({"username": "alice", "messages": [{"role": "user", "content": "x"}], "timestamp": at})
