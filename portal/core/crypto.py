@@ -12,6 +12,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from itsdangerous import BadSignature, URLSafeSerializer
 
 from portal.core import settings
+from portal.core.own_secrets import kept_keys
 
 
 class BadSeal(Exception):
@@ -39,6 +40,23 @@ def _keyed(secret: str, purpose: str, text: str) -> str:
     return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
 
 
+def encryption_keys() -> tuple[str, ...]:
+    """ENCRYPTION_KEYS, newest first. In development those of DATA_DIR as they are now: a rotation there puts a new one
+    first while this process serves."""
+    return _own_keys() or tuple(settings.current().encryption_keys)
+
+
+def makes_own_keys() -> bool:
+    """Whether the keys are those that this installation made for itself, as in development, and not given to it."""
+    return bool(_own_keys())
+
+
+def _own_keys() -> tuple[str, ...]:
+    now = settings.current()
+    kept = () if now.production else kept_keys(now.data_dir)
+    return kept if now.encryption_keys[0] in kept else ()
+
+
 @lru_cache(maxsize=8)
 def _box(keys: tuple[str, ...]) -> MultiFernet:
     return MultiFernet([Fernet(key) for key in keys])
@@ -47,19 +65,36 @@ def _box(keys: tuple[str, ...]) -> MultiFernet:
 def seal(value: dict[str, Any], *, place: str) -> str:
     """Encrypt and authenticate a JSON object, bound to `place` (table and row) so that it cannot be moved."""
     text = json.dumps({"place": place, "value": value}, separators=(",", ":"))
-    return _box(tuple(settings.current().encryption_keys)).encrypt(text.encode()).decode()
+    return _box(encryption_keys()).encrypt(text.encode()).decode()
 
 
 def unseal(sealed: str, *, place: str) -> dict[str, Any]:
     """What was sealed at `place`. Raises BadSeal."""
     try:
-        opened = json.loads(_box(tuple(settings.current().encryption_keys)).decrypt(sealed.encode()))
+        opened = json.loads(_box(encryption_keys()).decrypt(sealed.encode()))
     except InvalidToken as error:
         raise BadSeal(place) from error
     if opened["place"] != place:
         raise BadSeal(place)
     value: dict[str, Any] = opened["value"]
     return value
+
+
+def is_newest(sealed: str) -> bool:
+    """Whether what `seal` made opens with the newest key alone."""
+    try:
+        _box(encryption_keys()[:1]).decrypt(sealed.encode())
+    except InvalidToken:
+        return False
+    return True
+
+
+def reseal(sealed: str) -> str:
+    """The same, sealed by the newest key. Raises BadSeal."""
+    try:
+        return _box(encryption_keys()).rotate(sealed.encode()).decode()
+    except InvalidToken as error:
+        raise BadSeal("unknown") from error
 
 
 def _signer(purpose: str) -> URLSafeSerializer:
