@@ -31,9 +31,14 @@ class Keeping:
     metadata_days: int | None
 
 
+def lasting(plan_days: int | None) -> int:
+    """For how many days a plan keeps anything at all; None where it says nothing of them."""
+    return settings.current().log_retention_days if plan_days is None else plan_days
+
+
 def keeping_by(choice: str, plan_days: int | None) -> Keeping:
     """What a choice comes to under a plan of so many days; None where the plan says nothing of them."""
-    days = settings.current().log_retention_days if plan_days is None else plan_days
+    days = lasting(plan_days)
     if choice == "nothing" or not days:
         return Keeping(None, None)
     if choice == "metadata":

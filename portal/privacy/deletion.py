@@ -100,8 +100,8 @@ def restore_user(actor: Actor, user_id: UUID) -> User:
     Conflict."""
     user = db.session.get(User, user_id)
     deleted = db.session.get(DeletedUser, user_id)
-    if user is None or deleted is None or user.state != State.DELETED:
-        raise NotFound
+    if user is None or deleted is None or user.state != State.DELETED or not deleted.sealed:
+        raise NotFound  # also once the purge has begun
     if not outranks(actor, user.rank):
         raise Forbidden
     kept = crypto.unseal(deleted.sealed, place=_place(user.id))
@@ -131,7 +131,7 @@ def _keep_names_single(user_id: UUID, kept: dict[str, Any]) -> None:
 def list_deleted(actor: Actor, cursor: str | None = None) -> tuple[Page[DeletedUser], dict[UUID, str]]:
     """One page of deleted users, latest first, and the sealed username of each for those who may restore it."""
     page = page_of(
-        select(DeletedUser),
+        select(DeletedUser).where(DeletedUser.sealed != ""),  # nobody whose purge has begun
         [DeletedUser.deleted_at.desc(), DeletedUser.user_id.desc()],
         cursor,
         purpose="deleted",

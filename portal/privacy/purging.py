@@ -1,0 +1,101 @@
+"""Purging deleted users once their time is over: what was theirs goes, the key of what was sealed is destroyed.
+
+What stays is an account without a name, and numbers. It can be undone until it begins, and not any more after; a run
+that dies is gone on with by the next.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, select, tuple_, update
+from sqlalchemy import inspect as inspect_table
+
+from portal.accounts.models import Account, State, User
+from portal.audit import events
+from portal.audit.record import Target, record
+from portal.core import clock
+from portal.core.access import job_actor
+from portal.core.data_keys import destroy_data_key
+from portal.core.database import db, transaction
+from portal.messages.export_files import drop_file
+from portal.messages.purging import purge_logs_of
+from portal.privacy.children import DROPPED
+from portal.privacy.models import DeletedUser
+from portal.usage.models import CreditEntry, Refund
+from portal.work.models import LongWork
+from portal.work.runs import tell_progress
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from sqlalchemy import ColumnElement
+
+BATCH = 500
+PURGE_USERS_JOB = "purge_deleted_users"
+
+
+def purge_deleted_users() -> int:
+    """Purge every deleted user whose time is over. Answers how many were."""
+    due = select(DeletedUser.user_id).where(DeletedUser.purge_after <= clock.now()).order_by(DeletedUser.purge_after)
+    count = 0
+    for user_id in db.session.scalars(due).all():
+        if _begin(user_id):
+            _purge(user_id)
+            count += 1
+    return count
+
+
+def _begin(user_id: UUID) -> bool:
+    """Make it final: empty what a restore would need and destroy the key. False: somebody was quicker."""
+    with transaction():
+        # A new version: a restore that has read the row already fails now.
+        deleted = db.session.scalar(
+            update(Account)
+            .where(Account.id == user_id, Account.state == State.DELETED.value)
+            .values(version=Account.version + 1, epoch=Account.epoch + 1)
+            .returning(Account.id)
+            .execution_options(synchronize_session=False)
+        )
+        if deleted is None:
+            return False
+        row = DeletedUser.user_id == user_id
+        _write(update(DeletedUser).where(row).values(sealed="", reason="", deleted_by=""))
+        _write(update(User).where(User.account_id == user_id).values(keep_messages="nothing"))
+        destroy_data_key(user_id)
+    db.session.expire_all()
+    return True
+
+
+def _purge(user_id: UUID) -> None:
+    purge_logs_of(user_id)
+    for work_id in db.session.scalars(select(LongWork.id).where(LongWork.owner_id == user_id)).all():
+        drop_file(work_id)
+    for table, theirs in DROPPED.items():
+        _drop_all(table, theirs(user_id))
+    with transaction():
+        for ledger in (CreditEntry, Refund):
+            _write(update(ledger).where(ledger.user_id == user_id).values(reason=""))
+        nameless: dict[str, Any] = {"time_zone": "UTC", "language": "en", "last_seen_at": Account.created_at}
+        _write(update(Account).where(Account.id == user_id).values(nameless))
+        _write(delete(DeletedUser).where(DeletedUser.user_id == user_id))
+        record(job_actor(PURGE_USERS_JOB), events.ACCOUNT_PURGED, Target("user", user_id))
+        tell_progress(f"purged {user_id}")
+
+
+def _drop_all(table: Any, theirs: ColumnElement[bool]) -> None:
+    """Delete these rows, a batch at a time: nobody waits long for the writer."""
+    key = inspect_table(table).primary_key
+    found = key[0] if len(key) == 1 else tuple_(*key)
+    while True:
+        with transaction():
+            batch = select(*key).where(theirs).limit(BATCH)
+            gone = db.session.execute(
+                delete(table).where(found.in_(batch)).returning(key[0]).execution_options(synchronize_session=False)
+            ).all()
+        if len(gone) < BATCH:
+            return
+
+
+def _write(statement: Any) -> None:
+    db.session.execute(statement.execution_options(synchronize_session=False))
