@@ -1,5 +1,7 @@
 """Conversations kept safely: sealing, choices, long work, prompts, status checks; whose words the search holds."""
 
+import json
+import zlib
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,7 +22,7 @@ def upgrade() -> None:
     """Apply."""
     _add_tables()
     _add_long_works()
-    op.create_index("ix_message_logs_at", "message_logs", ["at", "number"])
+    op.create_index("ix_message_logs_at", "message_logs", ["at", "number", "model_id"])
     op.create_index("ix_message_logs_model", "message_logs", ["user_id", "model_id", "at", "number"])
     op.create_index("ix_message_logs_received", "message_logs", ["received_at", "number"])
     op.add_column("conversations", sa.Column("sealed_title", sa.LargeBinary(), nullable=True))
@@ -30,6 +32,8 @@ def upgrade() -> None:
         f" CONSTRAINT ck_users_keep_messages CHECK (keep_messages IN {CHOICES})"
     )
     op.add_column("users", sa.Column("keep_changed_at", INSTANT, nullable=True))
+    with op.batch_alter_table("plans", schema=None) as batch_op:
+        batch_op.alter_column("retention_days", existing_type=sa.Integer(), nullable=True)
     with op.batch_alter_table("quarantined_records", schema=None) as batch_op:
         batch_op.alter_column("line", existing_type=sa.Text(), nullable=True)
         batch_op.add_column(sa.Column("spool_key", sa.String(length=200), nullable=True))
@@ -59,6 +63,9 @@ def downgrade() -> None:
         batch_op.drop_constraint(batch_op.f("ck_users_keep_messages"), type_="check")
         batch_op.drop_column("keep_changed_at")
         batch_op.drop_column("keep_messages")
+    op.execute("UPDATE plans SET retention_days = 365 WHERE retention_days IS NULL")
+    with op.batch_alter_table("plans", schema=None) as batch_op:
+        batch_op.alter_column("retention_days", existing_type=sa.Integer(), nullable=False)
     op.drop_column("conversations", "sealed_title")
     for index in ("received", "model", "at"):
         op.drop_index(f"ix_message_logs_{index}", "message_logs")
@@ -213,7 +220,10 @@ def _name_owners() -> None:
 
 
 def _remake_search(*, owned: bool) -> None:
-    """SQLite's index of words again, with or without whose they are, from the words that are kept."""
+    """SQLite's index of words again, with or without whose they are, from the words that are kept.
+
+    They are packed from this version on; the one before reads them only as text.
+    """
     bind = op.get_bind()
     if bind.dialect.name == "postgresql":
         return
@@ -223,8 +233,9 @@ def _remake_search(*, owned: bool) -> None:
         " tokenize='unicode61 remove_diacritics 0')"
     )
     contents = sa.table(
-        "message_contents", sa.column("number", NUMBER), sa.column("user_id", sa.Uuid()), sa.column("messages", sa.JSON)
+        "message_contents", sa.column("number", NUMBER), sa.column("user_id", sa.Uuid()), sa.column("messages")
     )
+    unpack = sa.text("UPDATE message_contents SET messages = :messages WHERE number = :number")
     columns, values = (
         ("rowid, words, owner", ":number, :words, :owner") if owned else ("rowid, words", ":number, :words")
     )
@@ -236,10 +247,20 @@ def _remake_search(*, owned: bool) -> None:
         if not rows:
             return
         last = rows[-1].number
-        filled = [{"number": row.number, "words": _words_of(row.messages)} for row in rows]
+        texts = {row.number: _text_of(row.messages) for row in rows}
+        packed = [
+            {"number": row.number, "messages": texts[row.number]} for row in rows if texts[row.number] != row.messages
+        ]
+        if packed:
+            bind.execute(unpack, packed)
+        filled = [{"number": number, "words": _words_of(json.loads(text))} for number, text in texts.items()]
         if owned:
             filled = [{**cells, "owner": f"u{row.user_id.hex}"} for cells, row in zip(filled, rows, strict=True)]
         bind.execute(fill, filled)
+
+
+def _text_of(kept: bytes | str) -> str:
+    return kept if isinstance(kept, str) else zlib.decompress(kept).decode()
 
 
 def _words_of(messages: list[dict[str, Any]]) -> str:

@@ -1,23 +1,24 @@
-"""POST and GET /api/v1/message-logs: push records, search their metadata."""
+"""/api/v1/message-logs: push records, list and search them, read one; what was said wants a scope and a reason."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from flask import Blueprint, Response, request
 
 from portal.api.bodies import require_media_type
 from portal.api.pushing import MEDIA_TYPES, answer_push
+from portal.api.reasons import actor_with_reason, reason_given
 from portal.core.access import Capability
-from portal.core.errors import Invalid
+from portal.core.errors import Forbidden, Invalid
 from portal.core.ids import parse_id
 from portal.core.text import gettext
-from portal.messages.models import MessageLog
-from portal.messages.reading import LogFilter, list_logs
+from portal.messages.reading import LogFilter, LogSeen, list_logs, read_log, search_logs, searches_words, see_log
 from portal.web.gates import requires
 from portal.web.identity import actor
-from portal.web.problems import json_response
+from portal.web.problems import bytes_response, json_response
 
 blueprint = Blueprint("message_logs", __name__, url_prefix="/message-logs")
 FILTERS = {"q", "user_id", "model", "conversation_id", "from", "to", "limit", "cursor"}
@@ -28,13 +29,13 @@ FILTERS = {"q", "user_id", "model", "conversation_id", "from", "to", "limit", "c
 def push_logs() -> Response:
     """202 only once what was accepted is durable."""
     media_type = require_media_type(MEDIA_TYPES)
-    return answer_push(actor(), request.get_data(), media_type)
+    return bytes_response(answer_push(actor(), request.get_data(), media_type), 202)
 
 
 @blueprint.get("")
 @requires(Capability.LOG_READ)
 def list_message_logs() -> Response:
-    """One page of metadata, newest first."""
+    """One page of metadata, newest first. Whoever may read content searches the words, and says why."""
     unknown = sorted(set(request.args) - FILTERS)
     if unknown:
         raise Invalid({"/" + unknown[0]: gettext("There is no such filter.")})
@@ -46,9 +47,26 @@ def list_message_logs() -> Response:
         since=_instant("from"),
         until=_instant("to"),
     )
-    page, named = list_logs(actor(), wanted, request.args.get("cursor"), size=_limit())
-    items = [_item(log, *named[log.id]) for log in page.items]
-    return json_response({"items": items, "next_cursor": page.next_cursor})
+    cursor, size = request.args.get("cursor"), _limit()
+    if wanted.search.strip() and searches_words() and actor().may(Capability.LOG_CONTENT):
+        page = search_logs(actor_with_reason(), wanted, cursor, what="api", size=size)
+    else:
+        page = list_logs(actor(), wanted, cursor, size=size)
+    return json_response({"items": [_item(log) for log in page.items], "next_cursor": page.next_cursor})
+
+
+@blueprint.get("/<uuid:log_id>")
+@requires(Capability.LOG_READ)
+def show_message_log(log_id: UUID) -> Response:
+    """One log: its metadata, and for a reason (X-Reason) what was said."""
+    log, state = see_log(actor(), log_id)
+    told = {**_item(log), "content": state}
+    if reason_given():
+        if not actor().may(Capability.LOG_CONTENT):
+            raise Forbidden(gettext("This client lacks the scope %(scopes)s.", scopes="logs:content"))
+        opened = read_log(actor_with_reason(), log_id, what="api")
+        told |= {"messages": opened.messages, "metadata": opened.extra or {}}
+    return json_response(told)
 
 
 def _id(name: str) -> Any:
@@ -81,13 +99,13 @@ def _limit() -> int:
     return int(given)
 
 
-def _item(log: MessageLog, model: str | None, conversation: str) -> dict[str, Any]:
+def _item(log: LogSeen) -> dict[str, Any]:
     return {
         "id": str(log.id),
         "source_id": log.source_id,
         "user_id": str(log.user_id),
-        "conversation_id": conversation,
-        "model": model,
+        "conversation_id": log.conversation,
+        "model": log.model,
         "usage": {
             "prompt_tokens": log.prompt_tokens,
             "completion_tokens": log.completion_tokens,
@@ -96,5 +114,4 @@ def _item(log: MessageLog, model: str | None, conversation: str) -> dict[str, An
         "latency_ms": log.latency_ms,
         "timestamp": log.at.isoformat(),
         "received_at": log.received_at.isoformat(),
-        "metadata": log.extra or {},
     }

@@ -62,6 +62,25 @@ def _beyond(columns: list[tuple[ColumnElement[Any], bool]], values: list[Any], *
     return here < there if columns[0][1] != back else here > there
 
 
+def placed(query: Select[T], order: list[Any], cursor: str | None, *, purpose: str) -> tuple[Select[T], bool, bool]:
+    """The query in its order from the cursor on, whether it leads back, and whether there is anything behind it.
+
+    `order` must end in a unique column and run one way. Raises Malformed for a bad cursor."""
+    columns = [_column(part) for part in order]
+    if len({descends for _, descends in columns}) != 1:
+        raise ValueError("a keyset page runs one way in all its columns")
+    if not cursor:
+        return query.order_by(*order), False, False
+    said = crypto.unsign(cursor, purpose=f"cursor-{purpose}")
+    if not isinstance(said, list) or len(said) != len(columns) + 1:
+        raise Malformed
+    back, values = said[0] == "before", [_rich(value) for value in said[1:]]
+    query = query.where(_beyond(columns, values, back=back))
+    if back:
+        order = [column.asc() if descends else column.desc() for column, descends in columns]
+    return query.order_by(*order), back, True
+
+
 def page_of(
     query: Select[T],
     order: list[Any],
@@ -73,29 +92,16 @@ def page_of(
     """The page of `query` at `cursor`. `order` must end in a unique column and run one way.
 
     Raises Malformed for a bad cursor."""
-    columns = [_column(part) for part in order]
-    if len({descends for _, descends in columns}) != 1:
-        raise ValueError("a keyset page runs one way in all its columns")
-    back, values = False, None
-    if cursor:
-        said = crypto.unsign(cursor, purpose=f"cursor-{purpose}")
-        if not isinstance(said, list) or len(said) != len(columns) + 1:
-            raise Malformed
-        back, values = said[0] == "before", [_rich(value) for value in said[1:]]
-        query = query.where(_beyond(columns, values, back=back))
-    if back:
-        query = query.order_by(*(column.asc() if descends else column.desc() for column, descends in columns))
-    else:
-        query = query.order_by(*order)
+    query, back, begun = placed(query, order, cursor, purpose=purpose)
     rows: list[T] = list(db.session.scalars(query.limit(size + 1)))
     more, rows = len(rows) > size, rows[:size]
     if back:
         rows.reverse()
 
     def mark(side: str, row: T) -> str:
-        keys = [column.key or "" for column, _ in columns]
+        keys = [_column(part)[0].key or "" for part in order]
         return crypto.sign([side, *(_plain(getattr(row, key)) for key in keys)], purpose=f"cursor-{purpose}")
 
     onward = bool(rows) and (back or more)
-    backward = bool(rows) and (more if back else values is not None)
+    backward = bool(rows) and (more if back else begun)
     return Page(rows, mark("after", rows[-1]) if onward else None, mark("before", rows[0]) if backward else None)

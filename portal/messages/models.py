@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.database import Model
+from portal.core.packing import PackedJSON
 
 # SQLite gives row numbers by itself only to a column of exactly this type.
 Number = BigInteger().with_variant(Integer, "sqlite")
@@ -54,7 +55,7 @@ class MessageLog(Model):
         UniqueConstraint("client_id", "source_id"),
         Index("ix_message_logs_conversation", "conversation_id", "at", "number"),
         Index("ix_message_logs_user", "user_id", "at", "number"),
-        Index("ix_message_logs_at", "at", "number"),
+        Index("ix_message_logs_at", "at", "number", "model_id"),
         Index("ix_message_logs_model", "user_id", "model_id", "at", "number"),
         Index("ix_message_logs_received", "received_at", "number"),
     )
@@ -86,7 +87,7 @@ class MessageContent(Model):
 
     number: Mapped[int] = mapped_column(Number, ForeignKey("message_logs.number"), primary_key=True)
     user_id: Mapped[UUID]
-    messages: Mapped[list[dict[str, Any]]] = mapped_column(Document)
+    messages: Mapped[list[dict[str, Any]]] = mapped_column(PackedJSON)
 
 
 class SealedContent(Model):

@@ -1,7 +1,8 @@
-"""Opening what was said: the one way by which anybody reads the content of conversations.
+"""Opening what was said: the one way by which anybody reads or searches the content of conversations.
 
-Pages, API, search, export and tools come through `open_contents`. One's own needs nothing but the right to it; that
-of another a capability and a reason, and leaves an entry in the audit log.
+Pages, API, search, export and tools come through here: `open_contents` reads, `search_own` and `search_others` look for
+words. One's own needs nothing but the right to it; that of another a capability and a reason, and leaves an entry in
+the audit log.
 """
 
 from __future__ import annotations
@@ -18,20 +19,26 @@ from portal.audit.record import Target, record
 from portal.core import clock, settings
 from portal.core.access import Capability, needs
 from portal.core.crypto import BadSeal
+from portal.core.data_keys import is_destroyed
 from portal.core.database import db
 from portal.core.errors import Forbidden, Invalid, NotFound
 from portal.core.ids import new_id
 from portal.core.text import gettext
+from portal.messages.hits import page_of_hits
 from portal.messages.models import ContentOpening, MessageContent, SealedContent
-from portal.messages.sealing import open_content
+from portal.messages.sealing import open_content, open_title
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from uuid import UUID
 
-    from portal.core.actor import Actor
-    from portal.messages.models import MessageLog
+    from sqlalchemy import Select
 
+    from portal.core.actor import Actor
+    from portal.core.pages import Page
+    from portal.messages.models import Conversation, MessageLog
+
+State = Literal["kept", "gone", "locked"]
 CHUNK = 400
 
 
@@ -39,7 +46,7 @@ CHUNK = 400
 class Content:
     """What was said in one log. `gone`: no longer kept, or never; `locked`: sealed by a key that is no more."""
 
-    state: Literal["kept", "gone", "locked"]
+    state: State
     messages: list[dict[str, Any]]
     extra: dict[str, Any] | None
 
@@ -65,6 +72,62 @@ def open_contents(actor: Actor, logs: Sequence[MessageLog], *, what: str) -> dic
             facts = {"what": what, "count": count}
             record(actor, events.CONTENT_READ, Target("user", user_id, names.get(user_id)), facts)
     return _contents_of(logs)
+
+
+@needs(Capability.LOG_READ, Capability.LOG_METADATA)
+def state_of(actor: Actor, log: MessageLog) -> State:
+    """Whether what was said in a log could be opened; nothing of it is told, so no reason is asked for."""
+    return _contents_of([log])[log.number].state
+
+
+@needs(Capability.OWN_CONVERSATIONS)
+def open_titles(actor: Actor, talks: Sequence[Conversation]) -> dict[UUID, str]:
+    """What the actor's own conversations are called, by their ids: "" where it is no longer kept. Raises Forbidden."""
+    if any(talk.user_id != actor.id for talk in talks):
+        raise Forbidden
+    return {talk.id: _title_of(talk) for talk in talks}
+
+
+def _title_of(talk: Conversation) -> str:
+    if talk.sealed_title is None:
+        return talk.title
+    try:
+        return open_title(talk.user_id, talk.id, talk.sealed_title)
+    except BadSeal:
+        return ""
+
+
+@needs(Capability.OWN_CONVERSATIONS)
+def search_own(
+    actor: Actor, logs: Select[MessageLog], search: str, cursor: str | None = None, *, size: int
+) -> Page[MessageLog]:
+    """One page of those logs of the actor's own in which every word was said, newest first."""
+    if actor.id is None:
+        raise Forbidden
+    return page_of_hits(logs, search, cursor, owner=actor.id, size=size)
+
+
+@needs(Capability.LOG_CONTENT)
+def search_others(
+    actor: Actor,
+    logs: Select[MessageLog],
+    search: str,
+    cursor: str | None = None,
+    *,
+    user_id: UUID | None,
+    what: str,
+    size: int,
+) -> Page[MessageLog]:
+    """One page of logs, of one user or of all, in which every word was said, newest first.
+
+    It leaves an entry with the words' reason, not the words. Raises Forbidden, Invalid at "reason".
+    """
+    _check_reason(actor)
+    page = page_of_hits(logs, search, cursor, owner=user_id, size=size)
+    name = _names_of([user_id]).get(user_id) if user_id else None
+    target = Target("user", user_id, name) if user_id else None
+    record(actor, events.CONTENT_SEARCHED, target, {"what": what, "count": len(page.items)})
+    return page
 
 
 def _check_reason(actor: Actor) -> None:
@@ -101,7 +164,7 @@ def _unsealed(log: MessageLog, box: bytes) -> Content:
     try:
         opened = open_content(log.user_id, log.id, box)
     except BadSeal:
-        return Content("locked", [], None)
+        return GONE if is_destroyed(log.user_id) else Content("locked", [], None)
     return Content("kept", opened["messages"], opened["extra"])
 
 

@@ -13,6 +13,7 @@ from portal.accounts.models import Account
 from portal.audit.models import AuditEntry
 from portal.core import clock
 from portal.core.access import operator_actor
+from portal.core.data_keys import destroy_data_key
 from portal.core.database import db, transaction
 from portal.core.errors import Forbidden, Invalid, NotFound
 from portal.core.ids import new_id
@@ -118,6 +119,14 @@ def test_what_is_sealed_is_opened_and_what_cannot_be_is_locked(logs: list[Messag
     seal_it(b, seal_content(a.user_id, a.id, {"messages": HELLO, "extra": None}))
     opened = open_contents(actor_named("alice"), [a, b], what="page")
     assert opened == {a.number: Content("kept", HELLO, {"x": 1}), b.number: Content("locked", [], None)}
+
+
+def test_what_lies_under_a_destroyed_key_is_gone(logs: list[MessageLog]) -> None:
+    a, b, _ = logs
+    seal_it(a, seal_content(a.user_id, a.id, {"messages": HELLO, "extra": None}))
+    with transaction():
+        destroy_data_key(a.user_id)
+    assert open_contents(actor_named("alice"), [a, b], what="page") == {a.number: GONE, b.number: KEPT}
 
 
 def test_many_logs_are_opened_at_once(push: Push) -> None:

@@ -9,9 +9,11 @@ from sqlalchemy import select
 
 from portal.core.database import db, dialect_name
 from portal.core.errors import Forbidden, NotFound
+from portal.messages import hits
 from portal.messages.flush import flush
 from portal.messages.models import MessageContent
-from portal.messages.reading import matching_words, own_conversation, own_conversations
+from portal.messages.reading import LogFilter, own_conversation, own_conversations, own_hits
+from portal.messages.searching import matching_words
 from tests.conftest import Machine
 from tests.messages.conftest import record
 from tests.people import actor_named, make_account
@@ -26,6 +28,7 @@ SAID = {
     "cyrillic": "Привет, мир",
     "number": "Order 66 costs 3.14 or 1,000",
     "code": "def main(): return O'Reilly",
+    "lines": "First line\nsecond line\ttabbed \\backslashed",
 }
 # What a person types → what must be found.
 WANTED = {
@@ -44,6 +47,11 @@ WANTED = {
     "quick": {"fox", "dogs"},
     "quick-witted": {"dogs"},
     "dog.": {"fox"},
+    '"the lazy dog"': {"fox"},
+    '"quick witted ones"': {"dogs"},
+    '"second line"': {"lines"},
+    '"line second"': {"lines"},
+    '"lines and"': set(),
     "nothing": set(),
     "lazy nothing": set(),
     "zürich": {"umlaut"},
@@ -54,6 +62,8 @@ WANTED = {
     "ärger": {"umlaut"},
     "привет": {"cyrillic"},
     "мир": {"cyrillic"},
+    "tabbed": {"lines"},
+    '"line tabbed backslashed"': {"lines"},
     "66": {"number"},
     "1,000": {"number"},
     # Roles, types and names of calls are no words that anybody said.
@@ -83,10 +93,17 @@ def told(push: Push) -> None:
 
 def found(search: str, name: str = "alice") -> set[str]:
     """The callers' ids of the conversations that a search finds."""
-    return {one.source_id for one in own_conversations(actor_named(name), search=search).items}
+    return {one.talk.source_id for one in own_hits(actor_named(name), LogFilter(search=search)).items}
 
 
-def test_words_phrases_and_beginnings_find_the_same_everywhere(told: None) -> None:
+@pytest.mark.parametrize("way", ["the newest looked through", "all gathered", "looked further"])
+def test_words_phrases_and_beginnings_find_the_same_everywhere(
+    told: None, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if way != "the newest looked through":
+        monkeypatch.setattr(hits, "FIRST", 1)
+        further = None if way == "all gathered" else 1_000
+        monkeypatch.setattr(hits, "_next_window", lambda *_, **__: further)
     assert {search: found(search) for search in WANTED} == WANTED
 
 
@@ -121,9 +138,39 @@ def test_a_phrase_does_not_reach_from_one_record_into_the_next(push: Push) -> No
     assert (found('"red boat"'), found("red"), found("boat")) == (set(), {"c"}, {"c"})
 
 
-def test_whatever_is_typed_gets_an_answer(told: None, person: Callable[..., Visitor]) -> None:
-    for search in ODD:
-        assert found(search) <= {*SAID, "call"}, search
+def test_whatever_is_typed_gets_the_same_answer_both_ways(
+    told: None, person: Callable[..., Visitor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = {search: found(search) for search in ODD}
+    assert all(one <= {*SAID, "call"} for one in looked.values())
+    monkeypatch.setattr(hits, "FIRST", 1)
+    monkeypatch.setattr(hits, "_next_window", lambda *_, **__: None)
+    assert {search: found(search) for search in ODD} == looked
+
+
+def test_pages_of_hits_follow_each_other_both_ways_and_back(push: Push, monkeypatch: pytest.MonkeyPatch) -> None:
+    push(*(record(id=f"{n:02}", timestamp=f"2026-01-01T00:{n * 7 % 60:02}:00Z",
+                  messages=[{"role": "user", "content": "boat" if n % 3 else "ship"}]) for n in range(60)))  # fmt: skip
+    flush()
+    alice, wanted = actor_named("alice"), LogFilter(search="boat")
+    for first, further in ((500, None), (3, None), (3, 7), (3, 1_000)):
+        monkeypatch.setattr(hits, "FIRST", first)
+        monkeypatch.setattr(hits, "_next_window", lambda *_, to=further, **__: to)
+        there, cursor = [], None
+        while True:
+            page = own_hits(alice, wanted, cursor, size=6)
+            there.append([log.source_id for one in page.items for log, _ in one.hits])
+            if not page.next_cursor:
+                break
+            cursor = page.next_cursor
+        assert [len(part) for part in there] == [6] * 6 + [4]
+        minutes = [int(one) * 7 % 60 for part in there for one in part]
+        assert minutes == sorted(minutes, reverse=True)
+        back = [there[-1]]
+        while page.previous_cursor:
+            page = own_hits(alice, wanted, page.previous_cursor, size=6)
+            back.insert(0, [log.source_id for one in page.items for log, _ in one.hits])
+        assert back == there
 
 
 def test_the_page_takes_whatever_is_typed(person: Callable[..., Visitor]) -> None:
@@ -149,9 +196,9 @@ def test_a_model_narrows_the_list(push: Push) -> None:
     )
     flush()
     alice = actor_named("alice")
-    assert [one.source_id for one in own_conversations(alice, model="m-1").items] == ["one"]
-    assert own_conversations(alice, model="m-3").items == []
-    assert [one.source_id for one in own_conversations(alice, search="hello", model="m-2").items] == ["two"]
+    for model, search, left in (("m-1", "", ["one"]), ("m-3", "", []), ("M-2", "hello", ["two"]), ("m-2", "x", [])):
+        found = own_hits(alice, LogFilter(model=model, search=search)).items
+        assert [one.talk.source_id for one in found] == left, (model, search)
 
 
 def test_the_list_goes_on_from_page_to_page(push: Push) -> None:

@@ -10,7 +10,7 @@ from portal.accounts.models import Account
 from portal.core.database import db, dialect_name, transaction
 from portal.messages.flush import flush
 from portal.messages.models import MessageContent
-from portal.messages.reading import own_conversations
+from portal.messages.reading import LogFilter, own_hits
 from portal.messages.searching import drop_words, owner_token
 from tests.messages.conftest import record
 from tests.people import actor_named
@@ -29,14 +29,14 @@ def test_the_name_of_an_owner_is_no_word_that_was_said(push: Push, alice: Accoun
     push(record(id="a"))
     flush()
     who = actor_named("alice")
-    assert own_conversations(who, search="hello").items
+    assert own_hits(who, LogFilter(search="hello")).items
     for search in (
         owner_token(alice.id),
         "u*",
         f"owner:{owner_token(alice.id)}",
         f'x" OR owner:"{owner_token(alice.id)}',
     ):
-        assert own_conversations(who, search=search).items == []
+        assert own_hits(who, LogFilter(search=search)).items == []
     if dialect_name() == "sqlite":
         assert len(hits(f'words : ("hello") AND owner : "{owner_token(alice.id)}"')) == 1
 
@@ -50,7 +50,7 @@ def test_words_that_are_dropped_are_found_no_more(push: Push, alice: Account) ->
     with transaction():
         drop_words(said)
         db.session.execute(delete(MessageContent).where(MessageContent.number.in_([number for number, *_ in said])))
-    assert [one.source_id for one in own_conversations(actor_named("alice"), search="hello").items] == ["c"]
+    assert [one.talk.source_id for one in own_hits(actor_named("alice"), LogFilter(search="hello")).items] == ["c"]
     if dialect_name() == "sqlite":
         assert hits("hello") == hits(f"owner : {owner_token(alice.id)}") == [rows[2].number]
         db.session.execute(text("INSERT INTO message_search (message_search) VALUES ('integrity-check')"))
