@@ -17,15 +17,20 @@ from portal.core.database import db, transaction
 from portal.core.ids import new_id
 from portal.jobs.runner import run_job
 from portal.keys.models import ApiKey
-from portal.messages.models import Conversation
+from portal.messages.export_files import EXPORT
+from portal.messages.export_rows import ExportPlan
+from portal.messages.models import Conversation, MessageLog, QuarantinedRecord
+from portal.messages.reading import LogFilter
 from portal.privacy.deletion import delete_user
+from portal.prompts.models import Prompt
 from portal.signin.models import SignInSession
 from portal.signin.sessions import begin_session
 from portal.usage.models import Lease, Refusal
 from portal.usage.plans import default_plan
 from portal.web.frame import Doorward
+from portal.work.long_work import begin_work
 from tests.conftest import Machine
-from tests.people import make_account
+from tests.people import actor_named, make_account
 from tests.visitor import Visitor
 
 House = dict[str, UUID | str]
@@ -83,12 +88,39 @@ def refuse(person: Account) -> UUID:
     return same
 
 
+def keep_prompt(person: Account) -> UUID:
+    """A prompt that a person keeps."""
+    now = clock.now()
+    prompt = Prompt(id=new_id(), user_id=person.id, title="a prompt", content="x", created_at=now, updated_at=now)
+    with transaction():
+        db.session.add(prompt)
+    return prompt.id
+
+
+def set_aside_record(person: Account) -> UUID:
+    """A record of a person that could not be stored; what was said in it is a canary."""
+    line = f'{{"messages": "{person.username} said this aside"}}'
+    record_id, facts = new_id(), {"reason": "damaged line", "source_id": "r-1", "user_id": person.id}
+    with transaction():
+        db.session.add(QuarantinedRecord(id=record_id, at=clock.now(), line=line, **facts))
+    return record_id
+
+
+def ask_for_export(person: Account) -> UUID:
+    """A large export that a person asked for and that nobody has begun to write."""
+    plan = ExportPlan(person.id, "csv", LogFilter(), 0)
+    arguments = {**plan.as_arguments(), "reason": None, "case": None}
+    with transaction():
+        return begin_work(actor_named(person.username), EXPORT, arguments, epoch=person.epoch).id
+
+
 def things_of(person: Account) -> House:
-    """A person's key, conversation and session."""
+    """A person's key, conversation, log and session."""
     found: House = {}
     for name, owner, thing in (
         ("key", ApiKey.user_id, ApiKey.id),
         ("conversation", Conversation.user_id, Conversation.id),
+        ("log", MessageLog.user_id, MessageLog.id),
         ("session", SignInSession.account_id, SignInSession.id),
     ):
         found[f"{person.username}'s {name}"] = db.session.scalars(select(thing).where(owner == person.id)).one()
@@ -110,14 +142,17 @@ def house(machine: Callable[..., Machine], key_of: Callable[..., str], talk: Cal
     things: House = {name: person.id for name, person in people.items()}
     for name in ("alice", "bob"):
         key_of(people[name])
-        talk(name, f"What does {name} want?")
+        talk(name, f"What does {name} want?", f"Tea, {name} said.", metadata={"note": f"a note on {name}"})
         with transaction():
             begin_session(people[name], address="203.0.113.9", device="Firefox/140.0 Linux")
         things |= things_of(people[name])
         things[f"{name}'s refusal"] = refuse(people[name])
+        things[f"{name}'s prompt"] = keep_prompt(people[name])
+        things[f"{name}'s export"] = ask_for_export(people[name])
     with transaction():
         delete_user(operator_actor().because("asked for it"), people["dora"].id, typed_name="dora")
         for purpose, name in ((Purpose.CONFIRM, "bob"), (Purpose.RESET, "alice"), (Purpose.INVITATION, "ida")):
             things[purpose.value] = make_link(purpose, people[name]).rpartition("/")[2]
+    things["set aside"] = set_aside_record(people["bob"])
     client = db.session.scalars(select(ServiceClient.id).where(ServiceClient.name == "old gate")).one()
     return things | {"client": client, "plan": default_plan().id, "job": "reset_daily_limits", "file": "icon.svg"}

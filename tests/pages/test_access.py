@@ -28,7 +28,16 @@ GET  /                                             200 302 302 302 302 302 302 2
 GET  /account                                      302 200 302 302 302 302 302 302
 GET  /account/conversations                        302 200 403 403 403 403 403 302
 GET  /account/conversations/<uuid:conversation_id> 302 200 403 403 403 403 403 302
+GET  /account/conversations/keeping                302 200 403 403 403 403 403 302
+POST /account/conversations/keeping                401 302 403 403 403 403 403 401
 GET  /account/days.json                            302 200 403 403 403 403 403 302
+GET  /account/exports                              302 200 403 403 200 403 200 302
+GET  /account/exports/<uuid:work_id>               302 200 403 403 404 403 404 302
+POST /account/exports/<uuid:work_id>/delete        401 409 403 403 404 403 404 401
+GET  /account/exports/<uuid:work_id>/file          302 404 403 403 404 403 404 302
+POST /account/exports/<uuid:work_id>/stop          401 302 403 403 404 403 404 401
+GET  /account/exports/new                          302 200 403 403 403 403 403 302
+POST /account/exports/new                          401 200 403 403 403 403 403 401
 GET  /account/keys                                 302 200 403 403 403 403 403 302
 GET  /account/keys/<uuid:key_id>                   302 200 403 403 403 403 403 302
 POST /account/keys/<uuid:key_id>                   401 422 403 403 403 403 403 401
@@ -40,6 +49,12 @@ GET  /account/keys/new                             302 200 403 403 403 403 403 3
 POST /account/keys/new                             401 422 403 403 403 403 403 401
 GET  /account/profile                              302 200 200 200 200 200 200 302
 POST /account/profile                              401 302 302 302 302 302 302 401
+GET  /account/prompts                              302 200 403 403 403 403 403 302
+GET  /account/prompts/<uuid:prompt_id>             302 200 403 403 403 403 403 302
+POST /account/prompts/<uuid:prompt_id>             401 422 403 403 403 403 403 401
+POST /account/prompts/<uuid:prompt_id>/delete      401 302 403 403 403 403 403 401
+GET  /account/prompts/new                          302 200 403 403 403 403 403 302
+POST /account/prompts/new                          401 422 403 403 403 403 403 401
 GET  /account/sessions                             302 200 200 200 200 200 200 302
 POST /account/sessions/<uuid:session_id>/end       401 302 404 404 404 404 404 401
 GET  /account/usage                                302 200 403 403 403 403 403 302
@@ -62,11 +77,19 @@ POST /admin/clients/new                            401 404 404 404 404 403 422 4
 GET  /admin/days.json                              302 404 404 404 404 200 200 302
 GET  /admin/deleted                                302 404 404 404 404 403 200 302
 POST /admin/deleted/<uuid:user_id>/restore         401 404 404 404 404 403 302 401
+GET  /admin/exports/<uuid:user_id>/new             302 404 404 404 404 403 200 302
+POST /admin/exports/<uuid:user_id>/new             401 404 404 404 404 403 422 401
 GET  /admin/jobs                                   302 404 404 404 404 403 200 302
 GET  /admin/jobs/<name>                            302 404 404 404 404 403 200 302
 POST /admin/jobs/<name>/pause                      401 404 404 404 404 403 302 401
 POST /admin/jobs/<name>/resume                     401 404 404 404 404 403 302 401
 POST /admin/jobs/<name>/run                        401 404 404 404 404 403 302 401
+GET  /admin/logs                                   302 404 404 404 404 403 200 302
+GET  /admin/logs/<uuid:log_id>                     302 404 404 404 404 403 200 302
+POST /admin/logs/<uuid:log_id>                     401 404 404 404 404 403 422 401
+GET  /admin/logs/quarantine                        302 404 404 404 404 403 200 302
+POST /admin/logs/quarantine/<uuid:record_id>/drop  401 404 404 404 404 403 302 401
+POST /admin/logs/quarantine/<uuid:record_id>/retry 401 404 404 404 404 403 404 401
 GET  /admin/plans                                  302 404 404 404 404 403 200 302
 GET  /admin/plans/<uuid:plan_id>                   302 404 404 404 404 403 200 302
 POST /admin/plans/<uuid:plan_id>                   401 404 404 404 404 403 422 401
@@ -81,6 +104,8 @@ POST /admin/staff/<uuid:staff_id>/reactivate       401 404 404 404 404 403 302 4
 POST /admin/staff/<uuid:staff_id>/suspend          401 404 404 404 404 403 422 401
 GET  /admin/staff/new                              302 404 404 404 404 403 200 302
 POST /admin/staff/new                              401 404 404 404 404 403 422 401
+GET  /admin/status-checks                          302 404 404 404 404 200 200 302
+POST /admin/status-checks/forget                   401 404 404 404 404 403 404 401
 GET  /admin/usage                                  302 404 404 404 404 403 200 302
 GET  /admin/usage/<uuid:user_id>                   302 404 404 404 404 403 200 302
 GET  /admin/usage/<uuid:user_id>/months.json       302 404 404 404 404 403 200 302
@@ -114,11 +139,19 @@ GET  /api/v1/keys/self                             401 401 401 401 401 401 401 4
 POST /api/v1/keys/verify                           401 401 401 401 401 401 401 415
 POST /api/v1/keys/verify-many                      401 401 401 401 401 401 401 415
 GET  /api/v1/message-logs                          401 401 401 401 401 401 401 200
+GET  /api/v1/message-logs/<uuid:log_id>            401 401 401 401 401 401 401 200
 POST /api/v1/message-logs                          401 401 401 401 401 401 401 415
+GET  /api/v1/status-checks                         401 401 401 401 401 401 401 200
+POST /api/v1/status-checks                         401 401 401 401 401 401 401 415
 POST /api/v1/usage/consume                         401 401 401 401 401 401 401 415
 POST /api/v1/usage/leases                          401 401 401 401 401 401 401 415
 POST /api/v1/usage/leases/<uuid:lease_id>/settle   401 401 401 401 401 401 401 415
 POST /api/v1/usage/refund                          401 401 401 401 401 401 401 415
+GET  /api/v1/users/<uuid:user_id>/prompts           401 401 401 401 401 401 401 200
+POST /api/v1/users/<uuid:user_id>/prompts           401 401 401 401 401 401 401 415
+DELETE /api/v1/users/<uuid:user_id>/prompts/<uuid:prompt_id> 401 401 401 401 401 401 401 404
+GET  /api/v1/users/<uuid:user_id>/prompts/<uuid:prompt_id> 401 401 401 401 401 401 401 404
+PATCH /api/v1/users/<uuid:user_id>/prompts/<uuid:prompt_id> 401 401 401 401 401 401 401 415
 GET  /confirm/<token>                              200 200 200 200 200 200 200 200
 POST /confirm/<token>                              302 302 302 302 302 302 302 302
 GET  /forgotten                                    200 200 200 200 200 200 200 200
@@ -138,8 +171,13 @@ POST /setup/<token>                                404 404 404 404 404 404 404 4
 GET  /sign-in                                      200 302 302 302 302 302 302 200
 POST /sign-in                                      422 422 422 422 422 422 422 422
 GET  /staff                                        302 404 200 200 200 404 404 302
+GET  /staff/exports/<uuid:user_id>/new             302 404 403 403 200 404 404 302
+POST /staff/exports/<uuid:user_id>/new             401 404 403 403 422 404 404 401
 GET  /staff/users/<uuid:user_id>                   302 404 200 200 200 404 404 302
 GET  /staff/users/<uuid:user_id>/days.json         302 404 200 200 200 404 404 302
+GET  /staff/users/<uuid:user_id>/logs              302 404 403 200 200 404 404 302
+GET  /staff/users/<uuid:user_id>/logs/<uuid:log_id> 302 404 403 403 200 404 404 302
+POST /staff/users/<uuid:user_id>/logs/<uuid:log_id> 401 404 403 403 422 404 404 401
 GET  /staff/users/<uuid:user_id>/months.json       302 404 200 200 200 404 404 302
 GET  /staff/users/<uuid:user_id>/refusals          302 404 200 200 200 404 404 302
 GET  /staff/users/<uuid:user_id>/refusals/<uuid:decision_id> 302 404 200 200 200 404 404 302
@@ -155,9 +193,13 @@ OBJECTS = {
     "key_id": KEY,
     "conversation_id": "alice's conversation",
     "session_id": "alice's session",
+    "work_id": "alice's export",
+    "prompt_id": "alice's prompt",
     "user_id": "bob",
     "decision_id": "bob's refusal",
     "lease_id": "bob's refusal",
+    "log_id": "bob's log",
+    "record_id": "set aside",
     "/account/usage/refusals/<uuid:decision_id>": "alice's refusal",
     "staff_id": "tim",
     "admin_id": "max",
@@ -216,6 +258,8 @@ def ask(visitor: Visitor, method: str, address: str) -> SeenPage:
     """Ask for an address, with the token where something is sent."""
     if method == "POST":
         return visitor.post(address, {"csrf_token": token_of(visitor)})
+    if method != "GET":
+        return SeenPage(visitor.client.open(address, method=method), address)
     answer = visitor.get(address, follow=False)
     answer.response.close()  # a static file is open until then
     return answer
@@ -258,6 +302,12 @@ PRIVATE = [
     ("GET", "/account/conversations/{}", "bob's conversation"),
     ("POST", "/account/sessions/{}/end", "bob's session"),
     ("GET", "/account/usage/refusals/{}", "bob's refusal"),
+    ("GET", "/account/prompts/{}", "bob's prompt"),
+    ("POST", "/account/prompts/{}", "bob's prompt"),
+    ("POST", "/account/prompts/{}/delete", "bob's prompt"),
+    ("GET", "/account/exports/{}", "bob's export"),
+    ("POST", "/account/exports/{}/stop", "bob's export"),
+    ("POST", "/account/exports/{}/delete", "bob's export"),
 ]
 
 
@@ -283,6 +333,16 @@ ACTS_ON_USERS = [
     "suspend", "reactivate", "reset", "invite", "plan", "plan/take-back", "boost", "boost/end", "credits", "adjust",
     "delete",
 ]  # fmt: skip
+
+
+def test_a_log_is_reached_only_through_whose_it_is(house: House, browser: Callable[[str], Visitor]) -> None:
+    tara = browser("tara")
+    for user, log in (("alice", house["bob's log"]), ("bob", new_id()), ("tim", house["bob's log"])):
+        page = ask(tara, "GET", f"/staff/users/{house[user]}/logs/{log}")
+        assert page.status == 404, user
+        assert ask(tara, "POST", f"/staff/users/{house[user]}/logs/{log}").status == 404
+        assert "want" not in page.text
+    assert ask(tara, "GET", f"/staff/users/{house['tim']}/logs").status == 404
 
 
 @pytest.mark.parametrize("name", ["tim", "ted", "tom", "max"])

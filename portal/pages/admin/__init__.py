@@ -8,7 +8,21 @@ from flask import Blueprint, url_for
 
 from portal.core.access import Capability
 from portal.core.text import gettext
-from portal.pages.admin import admins, audit, clients, dashboard, deleted, jobs, plans, staff, usage, users
+from portal.pages.admin import (
+    admins,
+    audit,
+    clients,
+    dashboard,
+    deleted,
+    exports,
+    jobs,
+    logs,
+    plans,
+    staff,
+    status_checks,
+    usage,
+    users,
+)
 from portal.web.gates import Audience, guard
 from portal.web.identity import actor
 from portal.web.navigation import Entry, navigation
@@ -16,7 +30,7 @@ from portal.web.navigation import Entry, navigation
 if TYPE_CHECKING:
     from flask import Flask
 
-SUBJECTS = (dashboard, usage, users, deleted, staff, admins, plans, clients, jobs, audit)
+SUBJECTS = (dashboard, usage, users, deleted, staff, admins, plans, clients, logs, exports, status_checks, jobs, audit)
 
 
 def register(app: Flask) -> None:
@@ -41,6 +55,8 @@ def frame() -> dict[str, Any]:
         Entry(gettext("Admins"), "admin.admins.index", "shield-lock", Capability.ADMIN_MANAGE),
         Entry(gettext("Plans"), "admin.plans.index", "coins", Capability.PLAN_READ),
         Entry(gettext("Service clients"), "admin.clients.index", "bolt", Capability.CLIENT_MANAGE),
+        Entry(gettext("Message logs"), "admin.logs.index", "message-2", Capability.LOG_METADATA),
+        Entry(gettext("Status checks"), "admin.status_checks.index", "heartbeat", Capability.STATUS_READ),
         Entry(gettext("Jobs"), "admin.jobs.index", "clock", Capability.JOB_READ),
         Entry(gettext("Audit log"), "admin.audit.index", "history", Capability.AUDIT_READ),
     ]

@@ -14,7 +14,8 @@ LIST = "/account/conversations"
 
 def opened(visitor: Visitor, query: str = "") -> list[str]:
     """The addresses of the conversations in the list."""
-    return list(dict.fromkeys(link for link in visitor.get(LIST + query).links() if link.startswith(f"{LIST}/")))
+    links = dict.fromkeys(link for link in visitor.get(LIST + query).links() if link.startswith(f"{LIST}/"))
+    return [link for link in links if link != f"{LIST}/keeping"]
 
 
 def test_what_was_pushed_is_read_in_order(talk: Talk, browser: Browser) -> None:

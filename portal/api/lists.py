@@ -1,0 +1,26 @@
+"""What lists of the API read from the address: filters known by name, how many, and from where."""
+
+from __future__ import annotations
+
+from flask import request
+
+from portal.core.errors import Invalid
+from portal.core.text import gettext
+
+MOST = 200
+USUAL = 50
+
+
+def check_filters(*known: str) -> None:
+    """Raise Invalid at the first parameter that is neither of these nor of every list."""
+    unknown = sorted(set(request.args) - {*known, "limit", "cursor"})
+    if unknown:
+        raise Invalid({"/" + unknown[0]: gettext("There is no such filter.")})
+
+
+def asked_limit() -> int:
+    """How many items are wanted. Raises Invalid."""
+    given = request.args.get("limit", str(USUAL))
+    if not given.isascii() or not given.isdigit() or len(given) > 3 or not 1 <= int(given) <= MOST:
+        raise Invalid({"/limit": gettext("A whole number from 1 to %(most)s.", most=MOST)})
+    return int(given)
