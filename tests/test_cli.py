@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from cryptography.fernet import Fernet
 
 from portal import create_app
 from portal.cli import main
 from portal.core.database import db
 from portal.core.settings import load
 from tests.people import PASSWORD
+from tests.servers import free_port
 from tests.visitor import Visitor
 
 Doorwards = Callable[..., Result]
@@ -125,3 +127,16 @@ def test_a_reset_link_is_made_for_an_admin_who_is_locked_out(doorward: Doorwards
     doorward(*ADMIN)
     assert "/reset/" in doorward("account", "reset-link", "root", SMTP_URL="none").stdout
     assert doorward("account", "unlock", "root").stdout == "root may try again\n"
+
+
+def test_other_encryption_keys_are_refused_by_name_before_anything_is_done(doorward: Doorwards) -> None:
+    first, second = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+    assert doorward(*ADMIN, ENCRYPTION_KEYS=first).exit_code == 0
+    another = ("create-admin", "--username", "second", "--email", "second@example.org")
+    for words in (another, ("serve", "--port", str(free_port())), ("check",), ("seed", "--users", "1")):
+        done = doorward(*words, ENCRYPTION_KEYS=second)
+        assert done.exit_code == 2, done.output
+        assert "ENCRYPTION_KEYS: did not seal what this database holds" in done.stderr
+        assert first not in done.output and second not in done.output
+    assert "ok       keys: " in doorward("check", ENCRYPTION_KEYS=f"{second},{first}").stdout
+    assert doorward(*another, ENCRYPTION_KEYS=f"{second},{first}").exit_code == 0

@@ -10,19 +10,25 @@ from pathlib import Path
 from typing import Any
 
 import click
+from sqlalchemy.exc import SQLAlchemyError
 
 from portal import create_app, serving
 from portal.accounts.directory import UserFilter, account_named, list_users, user_record
+from portal.cli.backup import backup
 from portal.cli.credits import credits
-from portal.cli.frame import echo_json, fail, in_frame, load_settings, named_account
+from portal.cli.frame import echo_json, fail, in_frame, load_settings, named_account, opened, ready_app, refuse_settings
 from portal.cli.keys import keys
 from portal.cli.plans import plans
+from portal.cli.rotate import rotate
 from portal.cli.usage import usage
 from portal.clients.models import ServiceClient
 from portal.clients.service import create_client, list_clients
 from portal.core.access import operator_actor
+from portal.core.data_keys import check_encryption_keys
 from portal.core.errors import NotFound, PortalError
+from portal.core.settings import BadSetting
 from portal.demo.seed import seed_demo
+from portal.insight.clocks import check_clock
 from portal.insight.health import check_parts, is_ready
 from portal.jobs.runner import run_job
 from portal.jobs.table import JOBS
@@ -38,9 +44,11 @@ def main() -> None:
     """The front desk of a metered service."""
 
 
+main.add_command(backup)
 main.add_command(credits)
 main.add_command(keys)
 main.add_command(plans)
+main.add_command(rotate)
 main.add_command(usage)
 
 
@@ -57,20 +65,29 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
     settings = load_settings()
     if not serving.port_is_free(settings.host, settings.port):
         fail(f"port {settings.port} on {settings.host} is taken; choose another with --port or PORT")
-    serving.serve(settings, workers=workers)
+    try:
+        serving.serve(settings, workers=workers)
+    except BadSetting as error:
+        refuse_settings(error)
 
 
 @main.command()
 def check() -> None:
     """Say what is wrong and what to do."""
     settings = load_settings(log_level="error")
-    app = create_app(settings)
-    with app.app_context():
-        parts = check_parts()
+    with opened(create_app(settings)):
+        parts = [*check_parts(), check_clock()]
         for part in parts:
             click.echo(f"{part.state:8} {part.name}: {part.words}")
         mail = "leaves by SMTP" if settings.mail_leaves else f"stays here ({settings.smtp_url}): set SMTP_URL"
         click.echo(f"{'ok' if settings.mail_leaves else 'warning':8} mail: {mail}")
+        try:
+            check_encryption_keys(leave=False)
+            click.echo("ok       keys: those that sealed what is kept here")
+        except SQLAlchemyError as error:
+            click.echo(f"warning  keys: cannot tell ({type(error).__name__})")
+        except BadSetting as error:
+            refuse_settings(error)
         fine = is_ready(parts)
     if not fine:
         fail("not ready")
@@ -127,9 +144,7 @@ def seed(users: int, logs: int, number: int, credentials: Path | None) -> None:
     settings = load_settings(log_level="error")
     if settings.production:
         fail("demo data is not for production")
-    app = create_app(settings)
-    serving.migrate(app)
-    with app.app_context():
+    with opened(ready_app(settings)):
         made = seed_demo(users=users, logs=logs, seed=number)
     if credentials:
         descriptor = os.open(credentials, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

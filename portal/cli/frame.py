@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import contextmanager
 from datetime import date
 from functools import wraps
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec
@@ -17,9 +18,12 @@ from portal.core.errors import Invalid, NotFound, PortalError
 from portal.core.settings import BadSetting, Settings, load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from flask import Flask
 
     from portal.accounts.models import Account
+    from portal.web.frame import Doorward
 
 P = ParamSpec("P")
 
@@ -35,7 +39,34 @@ def load_settings(**given: Any) -> Settings:
     try:
         return load(**given)
     except BadSetting as error:
-        fail(f"settings are wrong, nothing was started:\n{error}", 2)
+        refuse_settings(error)
+
+
+def refuse_settings(error: BadSetting) -> NoReturn:
+    """End the command, naming what is wrong."""
+    fail(f"settings are wrong, nothing was started:\n{error}", 2)
+
+
+def ready_app(settings: Settings) -> Doorward:
+    """The application on a database that is up to date. Ends the command when other keys sealed what is in there."""
+    app = create_app(settings)
+    serving.migrate(app)
+    try:
+        serving.check_keys(app)
+    except BadSetting as error:
+        refuse_settings(error)
+    return app
+
+
+@contextmanager
+def opened(app: Flask) -> Iterator[None]:
+    """The context of this application for the block; no connection is left open after it."""
+    with app.app_context():
+        try:
+            yield
+        finally:
+            db.session.remove()
+            db.engine.dispose()
 
 
 def in_frame(command: Callable[P, None]) -> Callable[P, None]:
@@ -43,9 +74,8 @@ def in_frame(command: Callable[P, None]) -> Callable[P, None]:
 
     @wraps(command)
     def framed(*args: P.args, **kwargs: P.kwargs) -> None:
-        app = create_app(load_settings(log_level="error"))
-        serving.migrate(app)
-        with app.app_context():
+        app = ready_app(load_settings(log_level="error"))
+        with opened(app):
             try:
                 with transaction():
                     command(*args, **kwargs)
@@ -54,9 +84,6 @@ def in_frame(command: Callable[P, None]) -> Callable[P, None]:
                 fail(told or str(error.words))
             except PortalError as error:
                 fail(str(error.words))
-            finally:
-                db.session.remove()
-                db.engine.dispose()
 
     return framed
 
