@@ -15,6 +15,7 @@ import flask_migrate
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from portal import create_app
+from portal.core.data_keys import check_encryption_keys
 from portal.core.database import db, transaction
 from portal.core.places import migrations_dir
 from portal.core.settings import Settings, load
@@ -41,6 +42,17 @@ def migrate(app: Flask) -> None:
         db.engine.dispose()
 
 
+def check_keys(app: Flask) -> None:
+    """Refuse other ENCRYPTION_KEYS than those that sealed what is in this database. Raises BadSetting."""
+    with app.app_context():
+        try:
+            with transaction():
+                check_encryption_keys()
+        finally:
+            db.session.remove()
+            db.engine.dispose()
+
+
 def port_is_free(host: str, port: int) -> bool:
     """Whether we may listen there: a second server on the same port would share it silently."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -54,9 +66,10 @@ def port_is_free(host: str, port: int) -> bool:
 
 
 def serve(settings: Settings, *, workers: int) -> None:
-    """Serve until told to stop. Prints where, and how to make the first admin."""
+    """Serve until told to stop. Prints where, and how to make the first admin. Raises BadSetting."""
     app = create_app(settings)
     migrate(app)
+    check_keys(app)
     with app.app_context(), transaction():
         path = offer_setup()
         link = site_link(path) if path else None

@@ -15,6 +15,7 @@ import flask_migrate
 import pytest
 from flask import has_app_context
 from flask.testing import FlaskClient
+from jinja2 import FileSystemBytecodeCache
 from werkzeug.test import TestResponse
 
 from portal import create_app
@@ -105,10 +106,17 @@ class ApartClient(FlaskClient):
         return answer
 
 
+@pytest.fixture(scope="session")
+def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> FileSystemBytecodeCache:
+    """Templates are compiled once, not anew for the application of each test."""
+    return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+
+
 @pytest.fixture
-def app(settings: Settings) -> Iterator[Doorward]:
+def app(settings: Settings, compiled_templates: FileSystemBytecodeCache) -> Iterator[Doorward]:
     """The application, with its context pushed for the test itself (requests push their own)."""
     made = create_app(settings)
+    made.jinja_env.bytecode_cache = compiled_templates
     made.config["TESTING"] = False
     made.test_client_class = ApartClient
     with made.app_context():
@@ -159,9 +167,9 @@ class Machine:
         """Its credential."""
         return {"Authorization": f"Bearer {self.token}"} if self.token else {}
 
-    def get(self, path: str, **kwargs: Any) -> TestResponse:
+    def get(self, path: str, headers: dict[str, str] | None = None, **kwargs: Any) -> TestResponse:
         """GET under /api/v1."""
-        return self.client.get(f"/api/v1{path}", headers=self.headers(), **kwargs)
+        return self.client.get(f"/api/v1{path}", headers={**self.headers(), **(headers or {})}, **kwargs)
 
     def post(self, path: str, json: Any = None, **kwargs: Any) -> TestResponse:
         """POST under /api/v1."""

@@ -4,6 +4,7 @@ in each form that posts, no duplicate ids, no inline script or style, headers th
 from __future__ import annotations
 
 from collections import Counter
+from functools import lru_cache
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -14,17 +15,23 @@ MENDED: frozenset[str] = frozenset()
 VOID_TYPES = {"hidden", "submit", "button", "reset", "image"}
 
 
+@lru_cache(maxsize=16)
+def _read(html: str) -> tuple[Element, list[str]]:
+    """The tree and what is wrong with the markup; a page is looked at many times and read once."""
+    parser = html5lib.HTMLParser(tree=html5lib.getTreeBuilder("etree"), namespaceHTMLElements=False)
+    tree: Any = parser.parse(html)
+    return tree, [f"markup at {where}: {code}" for where, code, _ in parser.errors if code not in MENDED]
+
+
 def parse(html: str) -> Element:
-    """The page as a tree."""
-    tree: Element = html5lib.parse(html, treebuilder="etree", namespaceHTMLElements=False)
-    return tree
+    """The page as a tree, which others look at too: change nothing in it."""
+    return _read(html)[0]
 
 
 def faults_of(html: str) -> list[str]:
     """Everything wrong with the page, in words; empty when it is as it should be."""
-    parser = html5lib.HTMLParser(tree=html5lib.getTreeBuilder("etree"), namespaceHTMLElements=False)
-    tree: Any = parser.parse(html)
-    faults = [f"markup at {where}: {code}" for where, code, _ in parser.errors if code not in MENDED]
+    tree, markup = _read(html)
+    faults = [*markup]
     faults += _heading_faults(tree)
     faults += _id_faults(tree)
     faults += _field_faults(tree)

@@ -86,6 +86,7 @@ MESSAGES_SEALED = _event("messages.sealed", words("sealed what was kept unsealed
 PROMPT_CREATED = _event("prompt.created", words("saved a prompt"))
 PROMPT_CHANGED = _event("prompt.changed", words("changed a prompt"), "changed")
 PROMPT_DELETED = _event("prompt.deleted", words("deleted a prompt"))
+STATUS_CLIENT_FORGOTTEN = _event("status.forgotten", words("stopped waiting for signs of life"), "name")
 ENCRYPTION_KEY_ROTATED = _event("encryption_key.rotated", words("rotated the encryption key"), "count")
 BACKUP_MADE = _event("backup.made", words("made a backup"), "rows")
 BACKUP_RESTORED = _event("backup.restored", words("restored a backup"), "rows")

@@ -225,7 +225,7 @@ def id_of_raw(value: Any) -> uuid.UUID:
 def raw_instant(value: datetime) -> Any:
     """An instant as a raw statement wants it."""
     if current_settings.current().sqlite:
-        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+        return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
     return value
 
 

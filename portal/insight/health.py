@@ -10,9 +10,13 @@ from pathlib import Path
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from portal.clients.status_checks import count_late
 from portal.core import clock, settings
 from portal.core.database import db
 from portal.insight.reconcile import DriftFound, drift_found
+from portal.messages.purging import overdue_logs
+from portal.messages.sealing import sealing_on
+from portal.messages.sealing_job import open_logs
 from portal.messages.spool import spool_of
 from portal.work.runs import last_success
 
@@ -34,7 +38,8 @@ class Part:
 
 def check_parts() -> list[Part]:
     """All parts. Never raises."""
-    return [_database(), _spool(), _disk(), _memory(), _jobs(), _ledger()]
+    parts = [_database(), _spool(), _disk(), _memory(), _jobs(), _ledger(), _clients()]
+    return [*parts, _sealing()] if sealing_on() else parts
 
 
 def is_ready(parts: list[Part]) -> bool:
@@ -61,16 +66,8 @@ def _database() -> Part:
 
 
 def _spool() -> Part:
-    now = settings.current()
-    try:
-        spool = spool_of(now)
-        spool.ready_folder()
-        depth = spool.depth()
-    except OSError as error:
-        return Part("spool", "down", error.strerror or "unreadable")
-    if depth >= now.spool_max_bytes:
-        return Part("spool", "down", f"full: {depth} bytes held")
-    return Part("spool", "warning" if depth > now.spool_max_bytes // 2 else "ok", f"{depth} bytes held")
+    found = spool_of(settings.current()).state()
+    return Part("spool", found.state, found.words)
 
 
 def _disk() -> Part:
@@ -118,3 +115,42 @@ def _ledger() -> Part:
         return Part("ledger", "warning", words, matters=False)
     late = clock.now() - found.checked_at > LEDGER_LATE
     return Part("ledger", "warning" if late else "ok", f"{found.checked} balances agree, {at}", matters=False)
+
+
+def overdue_now() -> int | None:
+    """How many of the oldest logs are past their clock, up to a bound; None without a database."""
+    try:
+        return overdue_logs()
+    except SQLAlchemyError:
+        db.session.rollback()
+        return None
+
+
+def unsealed_now() -> int | None:
+    """How many logs may lie open although sealing is on, at most; None while it is off, and without a database."""
+    if not sealing_on():
+        return None
+    try:
+        return open_logs()
+    except SQLAlchemyError:
+        db.session.rollback()
+        return None
+
+
+def _sealing() -> Part:
+    """How far the job is that seals what was kept before."""
+    left = unsealed_now()
+    if left is None:
+        return Part("sealing", "warning", "not known", matters=False)
+    words = f"at most {left} logs lie open still, a job seals them" if left else "every log is sealed"
+    return Part("sealing", "warning" if left else "ok", words, matters=False)
+
+
+def _clients() -> Part:
+    """Whether everybody who posts signs of life did so lately."""
+    try:
+        late = count_late()
+    except SQLAlchemyError:
+        db.session.rollback()
+        return Part("clients", "warning", "not known", matters=False)
+    return Part("clients", "warning" if late else "ok", f"{late} late" if late else "nobody is late", matters=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from portal.clients.status_checks import tidy_status_checks
 from portal.core.database import transaction
 from portal.core.text import lazy_gettext as words
 from portal.insight.figures import count_figures
@@ -13,7 +14,11 @@ from portal.insight.reconcile import reconcile_credits
 from portal.insight.usage import count_usage
 from portal.keys.expiry import tell_expiring_keys
 from portal.mail.outbox import mail_is_due, send_waiting
+from portal.messages.export_files import EXPORT, EXPORT_WORKER, drop_exports
 from portal.messages.flush import flush, waiting_bytes
+from portal.messages.purging import PURGE_JOB, purge_message_logs
+from portal.messages.sealing_job import lies_open, seal_message_logs
+from portal.privacy.purging import PURGE_USERS_JOB, purge_deleted_users
 from portal.repeats.service import forget_kept
 from portal.usage.leases import end_leases
 from portal.usage.months import turn_months
@@ -21,7 +26,7 @@ from portal.usage.plan_changes import begin_due_plans
 from portal.usage.refusal_reading import forget_refusals
 from portal.usage.reset import close_finished_days
 from portal.usage.warnings import forget_warnings, tell_warnings, warnings_wait
-from portal.work.long_work import do_long_works, works_wait
+from portal.work.long_work import WORKERS, do_long_works, works_wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +61,10 @@ def _flush_message_logs() -> str:
 def something_waits() -> bool:
     """Whether a flush would find records."""
     return waiting_bytes() > 0
+
+
+def _seal_message_logs() -> str:
+    return str(seal_message_logs())
 
 
 def _end_leases() -> str:
@@ -131,6 +140,31 @@ def _do_long_works() -> str:
     return f"did {do_long_works()}"
 
 
+def _drop_exports() -> str:
+    return f"dropped {drop_exports()}"
+
+
+def _tidy_status_checks() -> str:
+    dropped = 0
+    while True:
+        with transaction():  # a batch at a time: nobody waits long for the writer
+            batch = tidy_status_checks()
+        dropped += batch
+        if not batch:
+            return f"dropped {dropped}"
+
+
+def _purge_message_logs() -> str:
+    return str(purge_message_logs())
+
+
+def _purge_deleted_users() -> str:
+    return f"purged {purge_deleted_users()}"
+
+
+# Who does which kind of long work.
+WORKERS[EXPORT] = EXPORT_WORKER
+
 JOBS: dict[str, Job] = {
     job.name: job
     for job in (
@@ -142,6 +176,13 @@ JOBS: dict[str, Job] = {
             0,
             per_host=True,
             has_work=something_waits,
+        ),
+        Job(
+            "seal_message_logs",
+            words("Seals what was kept before ENCRYPT_MESSAGES was switched on."),
+            _seal_message_logs,
+            10,
+            has_work=lies_open,
         ),
         Job("check_health", words("Looks at every part of this host."), _check_health, 30, per_host=True),
         Job("count_figures", words("Counts what the dashboard shows."), _count_figures, 15),
@@ -167,6 +208,21 @@ JOBS: dict[str, Job] = {
         Job("reconcile_credits", words("Compares every balance with its ledger."), _reconcile_credits, 86_400),
         Job("tell_expiring_keys", words("Tells owners of keys that end within a week."), _tell_expiring_keys, 3600),
         Job("do_long_works", words("Does what people asked for and is long."), _do_long_works, 2, has_work=works_wait),
+        Job(
+            "drop_exports",
+            words("Deletes files of exports whose links have run out."),
+            _drop_exports,
+            600,
+            per_host=True,
+        ),
+        Job(
+            PURGE_JOB,
+            words("Takes away words and logs that are kept no longer."),
+            _purge_message_logs,
+            3600,
+        ),
+        Job(PURGE_USERS_JOB, words("Purges deleted users whose time is over."), _purge_deleted_users, 3600),
+        Job("tidy_status_checks", words("Deletes status checks older than 7 days."), _tidy_status_checks, 3600),
         Job("send_mail", words("Sends what waits in the outbox."), _send_mail, 5, has_work=mail_is_due),
     )
 }

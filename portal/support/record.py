@@ -18,6 +18,7 @@ from portal.core.masks import mask_address, mask_email
 from portal.keys.models import ApiKey
 from portal.keys.secrets import SHOWN
 from portal.keys.service import keys_of
+from portal.messages.keeping import kept_of
 from portal.signin.models import SignInSession
 from portal.signin.sessions import living_sessions
 from portal.usage.history import last_days, standing
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from portal.core.actor import Actor
+    from portal.messages.keeping import Keeping
     from portal.usage.spending import Standing
 
 
@@ -95,6 +97,7 @@ class MaskedRecord:
     days: list[tuple[date, int]]
     keys: list[KeySeen]
     sessions: list[SessionSeen]
+    keeping: Keeping
 
 
 @needs(Capability.USER_FIND)
@@ -153,6 +156,7 @@ def open_record(actor: Actor, user_id: UUID) -> MaskedRecord:
         days=last_days(actor, user.id),
         keys=[_key(key, whole=whole) for key in keys_of(actor, user.id)],
         sessions=[_seen(session, whole=whole) for session in living_sessions(user)],
+        keeping=kept_of([user.id])[user.id],
     )
 
 

@@ -28,7 +28,7 @@ from portal.demo.talk import draw_talk, written_talks
 from portal.keys.models import ApiKey
 from portal.keys.verify import Question, verify
 from portal.messages.models import Conversation, MessageContent, MessageLog, ModelDay
-from portal.messages.reading import LogFilter, list_logs, own_conversation, own_conversations
+from portal.messages.reading import LogFilter, own_conversation, own_conversations, own_hits, search_logs
 from portal.signin.entry import sign_in
 from portal.signin.sessions import actor_of
 from portal.usage.models import CreditBalance, CreditEntry, Plan, UsageDay, UsageDetail, UsageMonth
@@ -196,9 +196,8 @@ def test_conversations_are_read_and_found(made: dict[str, Any]) -> None:
     assert len(exchanges) == found.exchanges
     assert all([said["role"] for said in one.messages] == ["user", "assistant"] for one in exchanges)
     word = max(exchanges[0].messages[0]["content"].replace("-", " ").split(), key=len).strip('.,?!"()')
-    assert found.id in {one.id for one in own_conversations(actor, search=word).items}
-    page, _ = list_logs(operator_actor(), LogFilter(search=word))
-    assert page.items
+    assert found.id in {one.talk.id for one in own_hits(actor, LogFilter(search=word)).items}
+    assert search_logs(operator_actor().because("a look"), LogFilter(search=word), what="tool").items
 
 
 def test_users_are_found_by_part_of_a_name(made: dict[str, Any]) -> None:

@@ -6,7 +6,6 @@ import json
 import re
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -15,7 +14,6 @@ import pytest
 from portal.accounts.days import Calendar, day_held_after_move, resets_at, usage_day
 from portal.api.keys import MOST_QUESTIONS, VerifyShape
 from portal.api.usage import LeaseShape
-from portal.core.places import ROOT
 from portal.keys.leaked import MOST_A_MINUTE
 from portal.repeats.service import KEPT as ANSWERS_KEPT
 from portal.usage.leases import LONGEST_S, SHORTEST_S
@@ -24,78 +22,26 @@ from portal.usage.refusal_reading import KEPT as REFUSALS_KEPT
 from portal.usage.refusal_reading import RULES
 from portal.usage.spending import MARKS
 from portal.web.frame import Doorward
+from tests.documents.guide import REST, Guide
 from tests.people import make_account
 from tests.servers import Server
-from tests.shell import Shell
 
-GUIDE = (ROOT / "docs/spending.md").read_text("utf-8")
-BLOCK = re.compile(r"```(sh|json|text)\n(.*?)```", flags=re.S)
-# What differs each time; only its kind is compared.
 ITS_OWN = {"id", "decision_id", "key_id", "lease_id", "user_id", "request_id"}
 ITS_OWN |= {"resets_at", "clears_at", "expires_at", "retry_after", "time_zone"}
-REST = "…"
-
-
-def differences(shown: Any, got: Any, where: str = "") -> list[str]:
-    """Where an answer is not what the page shows. A member named `…` stands for all that are left out."""
-    if isinstance(shown, dict) and isinstance(got, dict):
-        wrong = [f"{where}/{name} is missing" for name in shown.keys() - got.keys() - {REST}]
-        if REST not in shown:
-            wrong += [f"{where}/{name} is not shown" for name in got.keys() - shown.keys()]
-        for name in shown.keys() & got.keys():
-            if name in ITS_OWN:
-                told = type(shown[name]), str(shown[name])[:3] == "ok_"
-                if told != (type(got[name]), str(got[name])[:3] == "ok_"):
-                    wrong.append(f"{where}/{name} is {got[name]!r}")
-            else:
-                wrong += differences(shown[name], got[name], f"{where}/{name}")
-        return wrong
-    if isinstance(shown, list) and isinstance(got, list) and len(shown) == len(got):
-        return [
-            fault
-            for at, pair in enumerate(zip(shown, got, strict=True))
-            for fault in differences(*pair, f"{where}/{at}")
-        ]
-    return [] if shown == got else [f"{where} is {got!r}, shown as {shown!r}"]
-
-
-def blocks() -> list[tuple[str, str, str]]:
-    """Each shell block with the sort and the text of the answer shown right after it, if there is one."""
-    found = [(match[1], match[2]) for match in BLOCK.finditer(GUIDE)]
-    paired = []
-    for (sort, text), (next_sort, next_text) in zip(found, [*found[1:], ("", "")], strict=True):
-        if sort == "sh":
-            paired.append((text, *(("", "") if next_sort == "sh" else (next_sort, next_text))))
-    return paired
-
-
-def column(heading: str, place: int = 0) -> list[str]:
-    """One column of the table with this heading line, as written."""
-    rows = GUIDE.partition(f"\n| {heading} |")[2].partition("\n\n")[0].splitlines()[2:]
-    assert rows, f"there is no table headed {heading}"
-    return [row.strip("|").split("|")[place].strip() for row in rows]
+GUIDE = Guide("docs/spending.md", ITS_OWN)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # of the codes on both, tests/api speaks
 def test_every_block_answers_what_the_page_shows(app: Doorward, served: Server, tmp_path: Path) -> None:
     make_account("alice")
-    shell = Shell(served, tmp_path)
-    checked = 0
-    for block, sort, shown in blocks():
-        printed = shell.run(block)
-        if sort == "json":
-            assert differences(json.loads(shown), json.loads(printed)) == [], f"{block}\nanswered {printed}"
-            checked += 1
-        elif sort == "text":
-            assert printed.strip().lower() == shown.strip().lower(), block
-    assert checked > 20
+    assert GUIDE.run(served, tmp_path) > 20
 
 
 def test_differences_are_found() -> None:
     shown = {"id": "a", "code": "VALID", "daily": {"used": 1}, "items": [1]}
-    assert differences(shown, {"id": "b", "code": "VALID", "daily": {"used": 1}, "items": [1]}) == []
-    assert differences({"code": "VALID", REST: REST}, shown) == []
+    assert GUIDE.differences(shown, {"id": "b", "code": "VALID", "daily": {"used": 1}, "items": [1]}) == []
+    assert GUIDE.differences({"code": "VALID", REST: REST}, shown) == []
     for wrong in (
         {**shown, "id": None},
         {**shown, "id": "ok_signed"},
@@ -105,26 +51,26 @@ def test_differences_are_found() -> None:
         {**shown, "items": [1, 2]},
         {"code": "VALID"},
     ):
-        assert differences(shown, wrong), wrong
+        assert GUIDE.differences(shown, wrong), wrong
 
 
 def test_the_codes_are_the_code_s_and_in_its_order() -> None:
-    assert column("code | meaning | what to do") == [f"`{code}`" for code in ("VALID", "KEY_UNKNOWN", *RULES)]
+    assert GUIDE.column("code | meaning | what to do") == [f"`{code}`" for code in ("VALID", "KEY_UNKNOWN", *RULES)]
 
 
 def test_every_field_of_a_question_is_told() -> None:
-    said = re.findall(r"`(\w+)`", " ".join(column("asked | meaning | left out")))
+    said = re.findall(r"`(\w+)`", " ".join(GUIDE.column("asked | meaning | left out")))
     assert said == [field.name for field in msgspec.structs.fields(VerifyShape)]
-    leases = GUIDE.partition("## Leases")[2]
+    leases = GUIDE.text.partition("## Leases")[2]
     rows = leases.partition("\n| asked |")[2].partition("\n\n")[0].splitlines()[2:]
     told = re.findall(r"`(\w+)`", " ".join(row.split("|")[1] for row in rows))
     assert sorted(told) == sorted(field.name for field in msgspec.structs.fields(LeaseShape))
 
 
 def test_every_field_of_an_answer_is_told() -> None:
-    told = set(re.findall(r"`(\w+)`", " ".join(column("answered | meaning"))))
+    told = set(re.findall(r"`(\w+)`", " ".join(GUIDE.column("answered | meaning"))))
     shown: set[str] = set()
-    for _, sort, text in blocks():
+    for _, sort, text in GUIDE.blocks():
         if sort == "json" and '"valid"' in text and "lease_id" not in text:
             shown |= set(json.loads(text))
     assert shown - told == {REST, "items", "expires_at"}
@@ -147,8 +93,8 @@ def test_the_example_of_a_change_of_zone_is_what_happens() -> None:
     before, berlin = Calendar("Europe/Berlin"), ZoneInfo("Europe/Berlin")
     moved_at = datetime(2026, 11, 21, 20, 0, tzinfo=berlin)
     heading = "to | the reset comes at, there | that is, in Berlin | the day after is"
-    assert len(column(heading)) == 4
-    for place, name in enumerate(column(heading)):
+    assert len(GUIDE.column(heading)) == 4
+    for place, name in enumerate(GUIDE.column(heading)):
         after = Calendar(name, *(day_held_after_move(before, name, moved_at) or (None, None)))
         reset = resets_at(after, moved_at)
         assert usage_day(after, moved_at).isoformat() == "2026-11-21"
@@ -156,4 +102,4 @@ def test_the_example_of_a_change_of_zone_is_what_happens() -> None:
             f"{reset:%-d %B %H:%M}",
             f"{reset.astimezone(berlin):%-d %B %H:%M}",
             f"{usage_day(after, reset):%-d %B}",
-        ] == [column(heading, at)[place] for at in (1, 2, 3)]
+        ] == [GUIDE.column(heading, at)[place] for at in (1, 2, 3)]

@@ -46,7 +46,7 @@ def test_all_is_well_once_the_jobs_have_run(app: Doorward) -> None:
     run_job("flush_message_logs", by_hand=True)
     code, states, _ = ready(app)
     assert code == 200
-    assert states == dict.fromkeys(("database", "spool", "disk", "memory", "jobs", "ledger"), "ok")
+    assert states == dict.fromkeys(("database", "spool", "disk", "memory", "jobs", "ledger", "clients"), "ok")
 
 
 def test_a_full_spool_is_down_and_a_half_full_one_a_warning(

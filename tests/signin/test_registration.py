@@ -238,7 +238,7 @@ def test_of_twenty_who_follow_the_set_up_link_at_once_one_is_admin(app: Doorward
 
     statuses = race(20, send)
     assert statuses.count(302) == 1
-    assert set(statuses) <= {302, 404, 429}
+    assert set(statuses) <= {302, 404, 429, 503}  # the last: whoever waited for the writer as long as one waits
     assert count(Admin) == 1
 
 

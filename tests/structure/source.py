@@ -31,6 +31,7 @@ FLOORS: dict[str, int] = {
     "privacy": 8,
     "web": 9,
     "api": 10,
+    "backup": 10,
     "jobs": 10,
     "ops": 10,
     "pages": 11,

@@ -20,19 +20,6 @@ if TYPE_CHECKING:
 HOME = "portal.audit.events"
 # Declared before what they tell can happen.
 NOT_YET = {
-    "ACCOUNT_PURGED": "deleted users are purged by a job to come",
-    "CONTENT_SEARCHED": "others' words are searched with a reason to come",
-    "LOGS_EXPORTED": "exports are to come",
-    "KEEPING_CHOSEN": "the page for it is to come",
-    "QUARANTINE_RETRIED": "the quarantine page is to come",
-    "QUARANTINE_DROPPED": "the quarantine page is to come",
-    "MESSAGES_SEALED": "sealing is to come",
-    "PROMPT_CREATED": "saved prompts are to come",
-    "PROMPT_CHANGED": "saved prompts are to come",
-    "PROMPT_DELETED": "saved prompts are to come",
-    "ENCRYPTION_KEY_ROTATED": "the command is to come",
-    "BACKUP_MADE": "the command is to come",
-    "BACKUP_RESTORED": "the command is to come",
     "PASSWORD_CHANGED": "a password is changed by a link only, until the profile offers it",
 }
 

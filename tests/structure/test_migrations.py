@@ -15,7 +15,7 @@ from portal.core.database import Base, db
 from portal.core.places import migrations_dir
 from portal.messages.flush import flush
 from portal.messages.models import MessageContent
-from portal.messages.reading import own_conversations
+from portal.messages.reading import LogFilter, own_hits
 from portal.usage.models import Plan
 from tests.people import actor_named, make_account
 from tests.structure.source import imports_of, modules_in, portal_modules
@@ -82,6 +82,7 @@ def test_a_used_database_goes_down_and_up_again(person: Callable[..., Visitor], 
 def test_what_was_said_is_kept_and_found_on_the_way_down_and_up(app: Doorward, machine: Callable[..., Machine]) -> None:
     alice_id = make_account("alice").id
     said = [{"username": "alice", "prompt": f"lantern {n}", "conversation_id": str(n)} for n in range(1000)]
+    said[7]["response"] = "of brass " * 100  # long enough to be packed
     gate = machine("logs:write")
     for part in (said, [{"username": "alice", "prompt": "harbour", "conversation_id": "last"}]):
         assert gate.post("/message-logs", {"records": part}).get_json()["accepted"] == len(part)
@@ -91,8 +92,10 @@ def test_what_was_said_is_kept_and_found_on_the_way_down_and_up(app: Doorward, m
     command.upgrade(history(app), "head")
     assert differences(app) == ""
     assert db.session.scalars(select(MessageContent.user_id).distinct()).all() == [alice_id]
-    found = [own_conversations(actor_named("alice"), search=words).items for words in ("harbour", '"lantern 7"')]
-    assert [[one.source_id for one in items] for items in found] == [["last"], ["7"]]
+    found = [
+        own_hits(actor_named("alice"), LogFilter(search=words)).items for words in ("harbour", '"lantern 7" brass')
+    ]
+    assert [[one.talk.source_id for one in items] for items in found] == [["last"], ["7"]]
     indexes = {index["name"] for index in sa.inspect(db.engine).get_indexes("message_logs")}
     assert indexes >= {"ix_message_logs_at", "ix_message_logs_model", "ix_message_logs_received"}
 

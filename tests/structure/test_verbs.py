@@ -34,11 +34,15 @@ NOT_VERBS = {
     "portal.usage.refusals.refuse_in": "how they write a refusal down",
     "portal.usage.leases.take_lease": "the lease behind both verbs, which checked who asks",
     "portal.work.long_work.begin_work": "how verbs ask for long work: they checked who asks, and record it",
+    "portal.messages.export_rows.batches_of": "the rows of an export, whose words `open_contents` opens for the actor",
     "portal.usage.ledger.by": "the actor as an entry of the ledger names it",
 }
 # Verbs that write rows and no audit entry, and why that is right.
 UNRECORDED = {
     "portal.work.long_work.stop_work": "ends one's own work early; what was done of it is recorded by who began it",
+    "portal.messages.exporting.stop_export": "the same, of an export",
+    "portal.messages.exporting.drop_export": "deletes one's own file; what it held was recorded when it was asked for",
+    "portal.clients.status_checks.post_status_check": "a sign of life every few seconds: its row says who and when",
     "portal.insight.figures.dashboard": "counts afresh what can always be counted again; nobody's record changes",
 }
 
