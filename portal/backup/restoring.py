@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import CursorResult, Select, delete, func, inspect, literal, select, text, union_all, update
+from sqlalchemy import CursorResult, Select, delete, func, inspect, literal, null, select, text, union_all, update
 
 from portal.accounts.models import Account, OneTimeLink
 from portal.audit import events
@@ -120,7 +120,7 @@ def _erase_keyless() -> int:
     _change(
         update(MessageLog)
         .where(MessageLog.number.in_(select(gone.c.number)) | MessageLog.user_id.in_(destroyed))
-        .values(digest=b"", extra=None)
+        .values(digest=b"", extra=null())
     )
     _change(delete(SealedContent).where(SealedContent.number.in_(dead_logs)))
     _change(delete(MessageContent).where(MessageContent.user_id.in_(destroyed)))

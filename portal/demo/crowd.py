@@ -38,6 +38,8 @@ BATCH = 500
 TRIES = 5
 # The first so many listed users have room left today: whoever tries a key from the list wants an answer.
 SPARE = 20
+# Conversations are this much younger than the purge would have them.
+SPARE_DAYS = 5
 USING, USING_LISTED = 0.30, 0.80
 # A few may use more than their plan says.
 OVERRIDE, OVERRIDDEN = 0.004, 2_500
@@ -138,7 +140,9 @@ def _draw_user(
     if days:
         seen = instant_in(zone, days[-1].day, 0.5 + 0.5 * chance.random(), now)
         account["last_seen_at"] = max(account["last_seen_at"], seen)
-        crowd.talkers.append(Talker(user_id, zone, since, tuple(day.day for day in days)))
+        kept = _days_kept(days, plan, now)
+        if kept:
+            crowd.talkers.append(Talker(user_id, zone, since, kept))
     secret = None
     key_id = UUID(int=0)
     if days or listed:
@@ -157,6 +161,12 @@ def _draw_user(
                 "api_key": secret,
             }
         )
+
+
+def _days_kept(days: list[UsedDay], plan: DemoPlan, now: datetime) -> tuple[date, ...]:
+    """The days whose conversations the first purge will not take away, with a few to spare to look at them."""
+    least = now.date() - timedelta(days=plan.retention_days - SPARE_DAYS) if plan.retention_days else date.min
+    return tuple(day.day for day in days if day.day > least)
 
 
 def _add_account(

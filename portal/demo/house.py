@@ -55,6 +55,7 @@ class DemoPlan:
     daily_limit: int | None
     credits_per_month: int
     prices: dict[str, int]
+    retention_days: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,9 @@ def make_house(namer: Namer, *, users: int, logs: int) -> House:
 
 
 def _demo_plan(plan: Plan) -> DemoPlan:
-    return DemoPlan(plan.id, plan.name, plan.daily_limit, plan.credits_per_month, dict(plan.prices))
+    return DemoPlan(
+        plan.id, plan.name, plan.daily_limit, plan.credits_per_month, dict(plan.prices), plan.retention_days
+    )
 
 
 def _columns(name: str, shown: str, login: Login) -> dict[str, object]:

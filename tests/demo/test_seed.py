@@ -28,6 +28,7 @@ from portal.demo.talk import draw_talk, written_talks
 from portal.keys.models import ApiKey
 from portal.keys.verify import Question, verify
 from portal.messages.models import Conversation, MessageContent, MessageLog, ModelDay
+from portal.messages.purging import purge_message_logs
 from portal.messages.reading import LogFilter, own_conversation, own_conversations, own_hits, search_logs
 from portal.signin.entry import sign_in
 from portal.signin.sessions import actor_of
@@ -280,3 +281,7 @@ def test_a_name_taken_meanwhile_is_numbered(made: dict[str, Any], monkeypatch: p
     again = seed_demo(users=10, logs=0, seed=7)
     assert again["users"][0]["username"] != made["users"][0]["username"]
     assert _count(User) == USERS + 10
+
+
+def test_the_first_purge_takes_nothing_of_it(made: dict[str, Any]) -> None:
+    assert str(purge_message_logs()) == "purged the words of 0, whole logs 0, quarantined 0, openings 0"
