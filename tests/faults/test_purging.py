@@ -7,73 +7,27 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import select
 
-from portal.clients.models import ServiceClient
 from portal.core import clock
 from portal.core.database import db
-from portal.jobs.runner import run_job
 from portal.messages import purging
-from portal.messages.flush import flush
-from portal.messages.models import Conversation, MessageContent, MessageLog
+from portal.messages.models import Conversation
 from portal.messages.purging import purge_message_logs
 from portal.messages.reading import own_conversations
 from portal.web.frame import Doorward
-from portal.work.models import JobRun
 from tests.conftest import Machine
+from tests.messages.purge_race import purge_beside_pushes
 from tests.messages.stored import a_client, hits_of, index_is_whole, keep, record_of, store
 from tests.people import actor_named, make_account
 
 DAY = timedelta(days=1)
 
 
-def test_while_ten_thousand_are_purged_pushes_are_taken_and_read(
+def test_while_two_thousand_are_purged_pushes_are_taken_and_read(
     app: Doorward, machine: Callable[..., Machine]
 ) -> None:
-    gate, alice, bob = machine(), make_account("alice"), make_account("bob")
-    client, then = db.session.scalars(select(ServiceClient.id)).one(), clock.now() - 31 * DAY
-    for part in range(10):
-        store(
-            *(
-                record_of(alice.id, client, f"{part}-{one}", f"nightjar {one}", received_at=then, at=then)
-                for one in range(1000)
-            )
-        )
-    statuses: list[int] = []
-    told: list[str | None] = []
-    over = threading.Event()
-
-    def push() -> None:
-        while not over.is_set():
-            said = {"id": f"new-{len(statuses)}", "username": "bob", "prompt": "a lantern"}
-            statuses.append(gate.post("/message-logs", said).get_json()["accepted"])
-            run_flush(app)
-            with app.app_context():
-                told.append(db.session.scalar(select(JobRun.summary).where(JobRun.job == "purge_message_logs")))
-
-    pusher = threading.Thread(target=push)
-    pusher.start()
-    try:
-        run = run_job("purge_message_logs", by_hand=True)
-    finally:
-        over.set()
-        pusher.join()
-    run_flush(app)
-    assert run is not None
-    assert (run.outcome, run.summary) == ("done", "purged the words of 0, whole logs 10000, quarantined 0, openings 0")
-    assert set(statuses) == {1}
-    assert len(set(told)) > 2, "the run tells how far it is"
-    kept = db.session.execute(select(MessageLog.user_id, func.count()).group_by(MessageLog.user_id)).all()
-    assert kept == [(bob.id, len(statuses))]
-    assert db.session.scalar(select(func.count()).select_from(Conversation)) == len(statuses)
-    assert db.session.scalar(select(func.count()).select_from(MessageContent)) == len(statuses)
-    assert (hits_of("alice", "nightjar"), hits_of("bob", "lantern")) == (0, min(len(statuses), 50))
-    assert index_is_whole()
-
-
-def run_flush(app: Doorward) -> None:
-    with app.app_context():
-        flush()
+    purge_beside_pushes(app, machine, 2)
 
 
 def test_a_conversation_goes_on_while_its_old_part_is_purged(app: Doorward, monkeypatch: pytest.MonkeyPatch) -> None:

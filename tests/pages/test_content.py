@@ -29,6 +29,8 @@ API_LOG = "/api/v1/message-logs/<uuid:log_id>"
 # Who sees what Bob said, where, after giving a reason. Nobody else anywhere; and nobody without.
 FOR_A_REASON = {"tara": {DESK}, "ada": {CONSOLE}, "machine": {API_LOG}}
 QUERIES = ("", "?q=want", "?q=tea&user={bob}&user_id={bob}")
+# Where a query may narrow or search anything; each other address is asked once.
+SEARCHED = ("conversations", "logs", "exports", "prompts", "users", "audit", "quarantine")
 
 
 def leaks(visitor: Visitor, app: Doorward, house: House, *, of: str, headers: dict[str, str] | None = None) -> set[str]:
@@ -38,7 +40,7 @@ def leaks(visitor: Visitor, app: Doorward, house: House, *, of: str, headers: di
     for method, route in routes_of(app):
         if method != "GET" or route.startswith("/static"):
             continue
-        for query in QUERIES:
+        for query in QUERIES if any(word in route for word in SEARCHED) else QUERIES[:1]:
             filled = query.format(bob=house["bob"])
             address = address_of(route, house).replace(
                 str(house["alice's conversation"]), str(house[f"{of}'s conversation"])
