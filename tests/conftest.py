@@ -29,6 +29,7 @@ from portal.core.settings import Settings, load
 from portal.keys.service import build_key
 from portal.messages.spool import spool_of
 from portal.web.frame import Doorward
+from tests.builders import share_builders
 from tests.people import make_account
 from tests.postgres import PostgresServer
 from tests.servers import Server, running_server
@@ -38,6 +39,7 @@ DATABASES = ("sqlite", "postgresql")
 # Each test makes an application, which is a hundred thousand objects: to look for garbage among them at the usual pace
 # takes a quarter of the time.
 gc.set_threshold(200_000, 20, 10)
+share_builders()
 
 
 def migrate(url: str, folder: Path) -> None:

@@ -22,7 +22,7 @@ from portal.core.errors import Invalid
 from portal.core.ids import new_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
     from pathlib import Path
 
 FORMAT: Final = 1
@@ -177,7 +177,7 @@ class Archive:
             for _ in self.rows(part):
                 pass
 
-    def rows(self, part: Part) -> Iterator[list[Any]]:
+    def rows(self, part: Part) -> Generator[list[Any], None, None]:
         """The rows of a part; at its end counts and checksum are compared. Raises BackupRefused."""
         decoder, digest = msgspec.json.Decoder(list[Any]), hashlib.sha256()
         count = size = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from psycopg import Error as PostgresError
@@ -12,7 +13,7 @@ from portal.backup.columns import Table, read_tables, write_value
 from portal.core.database import db, dialect_name, writing_connection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
     from portal.backup.archive import Archive, Part
 
@@ -39,9 +40,11 @@ def load_part(archive: Archive, table: Table, *, only: Iterable[str] | None = No
         return 0
     if dict(part.columns) != table.columns:
         raise BackupRefused(f"{archive.path.name}: the columns of {table.name} are not those of its revision")
-    rows = _values(archive, part, None if only is None else (list(part.columns).index(table.order[0]), set(only)))
+    chosen = None if only is None else (list(part.columns).index(table.order[0]), set(only))
     try:
-        count = _copy(table, rows) if dialect_name() == "postgresql" else _insert(table, rows)
+        # Closed here: a row that is refused would leave the file open as long as anybody holds the error.
+        with closing(archive.rows(part)) as read, closing(_values(archive, part, read, chosen)) as rows:
+            count = _copy(table, rows) if dialect_name() == "postgresql" else _insert(table, rows)
     except (PostgresError, _sqlite_error()) as error:
         words = f"{archive.path.name}: a row of {table.name} cannot be stored ({type(error).__name__})"
         raise BackupRefused(words) from error
@@ -59,9 +62,11 @@ def _wait_long() -> None:
         writing_connection().execute("SET LOCAL statement_timeout = 0")
 
 
-def _values(archive: Archive, part: Part, only: tuple[int, set[str]] | None) -> Iterator[list[Any]]:
+def _values(
+    archive: Archive, part: Part, read: Iterable[list[Any]], only: tuple[int, set[str]] | None
+) -> Generator[list[Any], None, None]:
     writers = [write_value(kind) for kind in part.columns.values()]
-    for row in archive.rows(part):
+    for row in read:
         if only is not None and row[only[0]] not in only[1]:
             continue
         try:

@@ -96,8 +96,9 @@ def test_a_spoilt_backup_is_one_line_and_nothing_changes(
     parts: Parts = dict(parts_of(good))
     SPOILT[spoilt](parts)
     pack(tmp_path / "bad.zip", parts)
-    words = said(doorward("backup", "restore", "bad.zip", "--replace", "--yes"))
-    assert "Traceback" not in words
+    done = doorward("backup", "restore", "bad.zip", "--replace", "--yes")
+    assert "Traceback" not in said(done)
+    assert not [one for one in Path("/proc/self/fd").glob("*") if str(one.resolve()).endswith("bad.zip")]
     assert [one["name"] for one in json.loads(doorward("client", "list").stdout)] == ["gate"]
     assert not list(tmp_path.glob("*.restoring*"))
 
