@@ -14,6 +14,7 @@ import portal.insight.models
 import portal.keys.models
 import portal.mail.models
 import portal.messages.models
+import portal.outside.models
 import portal.privacy.models
 import portal.prompts.models
 import portal.repeats.models

@@ -6,6 +6,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+import msgspec
 from sqlalchemy import select
 
 from portal.accounts.models import Account, Admin, StaffMember, State, User
@@ -67,6 +68,7 @@ def make_account(name: str, **columns: object) -> Account:
 
 
 def actor_named(name: str) -> Actor:
-    """The person as an actor, for tests that call a verb."""
+    """The person as an actor who has just proved who they are, for tests that call a verb."""
     account = db.session.scalars(select(Account).where(Account.username_canonical == name)).one()
-    return actor_of(account, address="203.0.113.9", request_id="test")
+    made = actor_of(account, address="203.0.113.9", request_id="test")
+    return msgspec.structs.replace(made, entered_at=clock.now(), proven_at=clock.now())

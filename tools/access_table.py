@@ -33,10 +33,12 @@ the machine hold all of them.
 VERBS = """
 ## Verbs
 
-Every act is one function, a verb, which pages and API call alike. An actor needs one of the capabilities named.
+Every act is one function, a verb, which pages and API call alike. An actor needs one of the capabilities named. Of a
+person some want that they proved who they are shortly before: within 5 minutes, or within 10 by a second factor where
+one is set up.
 
-| verb | open to |
-|---|---|
+| verb | open to | proof of who one is |
+|---|---|---|
 """
 
 
@@ -68,14 +70,18 @@ def capability_rows() -> list[str]:
     return rows
 
 
-def verbs() -> dict[str, tuple[Capability, ...] | str]:
-    """Every verb by its dotted name, with the capabilities it wants or why it is open."""
+RECENCY = {"": "", "any": "within 5 minutes", "factor": "within 10 minutes, by second factor"}
+
+
+def verbs() -> dict[str, tuple[tuple[Capability, ...] | str, str]]:
+    """Every verb by its dotted name, with the capabilities it wants or why it is open, and how fresh a proof."""
     found = {}
     for module in pkgutil.walk_packages(portal.__path__, "portal."):
         for name, value in vars(import_module(module.name)).items():
             wanted = getattr(value, "__access__", None) if isinstance(value, FunctionType) else None
             if wanted is not None and value.__module__ == module.name:
-                found[f"{module.name.removeprefix('portal.')}.{name}"] = wanted
+                fresh = RECENCY[getattr(value, "__recently__", "")]
+                found[f"{module.name.removeprefix('portal.')}.{name}"] = (wanted, fresh)
     return dict(sorted(found.items()))
 
 
@@ -83,7 +89,8 @@ def verb_rows() -> list[str]:
     """One line for each verb."""
     return [
         f"| `{name}` | {f'everybody: {wanted}' if isinstance(wanted, str) else names([str(one) for one in wanted])} |"
-        for name, wanted in verbs().items()
+        f" {fresh} |"
+        for name, (wanted, fresh) in verbs().items()
     ]
 
 

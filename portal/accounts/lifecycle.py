@@ -177,6 +177,7 @@ def change_level(actor: Actor, staff_id: UUID, level: int) -> StaffMember:
     if member.level != level:
         record(actor, events.STAFF_CHANGED, target_of(member), {"from": member.level, "to": level})
         member.level = level
+        raise_epoch(member)  # a session of the former level is no session of this one
     return member
 
 
@@ -194,6 +195,7 @@ def change_permissions(actor: Actor, admin_id: UUID, permissions: list[str]) -> 
         _keep_a_full_admin(admin)
     record(actor, events.ADMIN_CHANGED, target_of(admin), {"from": sorted(admin.permissions), "to": wanted})
     admin.permissions = wanted
+    raise_epoch(admin)
     return admin
 
 

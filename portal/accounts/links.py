@@ -26,6 +26,9 @@ class Purpose(StrEnum):
     INVITATION = "invitation"
     CONFIRM = "confirm"
     RESET = "reset"
+    NEW_EMAIL = "new_email"
+    KEEP_EMAIL = "keep_email"
+    NOT_ME = "not_me"
 
 
 LIFETIMES = {
@@ -33,24 +36,33 @@ LIFETIMES = {
     Purpose.INVITATION: timedelta(days=7),
     Purpose.CONFIRM: timedelta(days=2),
     Purpose.RESET: timedelta(hours=1),
+    Purpose.NEW_EMAIL: timedelta(days=1),
+    Purpose.KEEP_EMAIL: timedelta(days=7),
+    Purpose.NOT_ME: timedelta(days=7),
 }
 PATHS = {
     Purpose.SETUP: "/setup/",
     Purpose.INVITATION: "/invitation/",
     Purpose.CONFIRM: "/confirm/",
     Purpose.RESET: "/reset/",
+    Purpose.NEW_EMAIL: "/new-email/",
+    Purpose.KEEP_EMAIL: "/keep-email/",
+    Purpose.NOT_ME: "/not-me/",
 }
+# By these an owner undoes what a thief did: no later change of the thief's, and no later mail, kills them.
+LASTING = {Purpose.KEEP_EMAIL, Purpose.NOT_ME}
 
 
 def make_link(purpose: Purpose, account: Account | None, facts: dict[str, Any] | None = None) -> str:
-    """A new link's path. Earlier unused ones of the same purpose and account die."""
+    """A new link's path. Earlier unused ones of the same purpose and account die, but for lasting ones."""
     account_id: UUID | None = account.id if account else None
-    db.session.execute(
-        delete(OneTimeLink).where(
-            OneTimeLink.purpose == purpose.value,
-            OneTimeLink.account_id == account_id if account_id else OneTimeLink.account_id.is_(None),
+    if purpose not in LASTING:
+        db.session.execute(
+            delete(OneTimeLink).where(
+                OneTimeLink.purpose == purpose.value,
+                OneTimeLink.account_id == account_id if account_id else OneTimeLink.account_id.is_(None),
+            )
         )
-    )
     token = new_secret()
     db.session.add(
         OneTimeLink(
@@ -79,7 +91,7 @@ def look_at_link(token: str, purpose: Purpose) -> OneTimeLink:
         raise _gone()
     if link.account_id is not None:
         account = db.session.get(Account, link.account_id)
-        if account is None or account.epoch != link.epoch:
+        if account is None or (purpose not in LASTING and account.epoch != link.epoch):
             raise _gone()
     return link
 

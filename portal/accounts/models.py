@@ -36,7 +36,9 @@ class State(StrEnum):
 class Account(Model):
     """Anything that can sign in.
 
-    `epoch` rises with suspension, deletion and reset, and kills the sessions and tokens issued before.
+    `epoch` rises with suspension, deletion and reset, and kills the sessions and tokens issued before. `has_factor`
+    says whether a second factor is set up (signin/factors.py keeps it true). A locked account is opened by nothing but
+    a reset by mail. `theme` is auto, light or dark; `picture_id` names the present picture and changes with it.
     """
 
     __tablename__ = "accounts"
@@ -68,6 +70,10 @@ class Account(Model):
     version: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime]
     last_seen_at: Mapped[datetime]
+    has_factor: Mapped[bool] = mapped_column(default=False)
+    locked_at: Mapped[datetime | None] = mapped_column(default=None)
+    theme: Mapped[str] = mapped_column(String(5), default="auto")
+    picture_id: Mapped[UUID | None] = mapped_column(default=None)
 
     __mapper_args__ = {  # noqa: RUF012  # SQLAlchemy reads it from the class
         "polymorphic_on": "kind",
@@ -96,6 +102,7 @@ class User(Account):
     `boost_extra` raises the daily limit until `boost_until`. `next_plan_id` is the plan from `next_plan_from` on.
     After a change of zone `held_day` goes on till `held_until` (see accounts/days.py). `keep_messages` is what the user
     chose to have kept of conversations: what the plan allows, nothing, metadata only, or words for that many days.
+    One who is leaving (state closing) is deleted at `closes_at`.
     """
 
     __tablename__ = "users"
@@ -115,6 +122,7 @@ class User(Account):
     warn_by_mail: Mapped[bool] = mapped_column(default=True)
     keep_messages: Mapped[str] = mapped_column(String(10), default="plan")
     keep_changed_at: Mapped[datetime | None] = mapped_column(default=None)
+    closes_at: Mapped[datetime | None] = mapped_column(default=None, index=True)
 
     __mapper_args__ = {"polymorphic_identity": Kind.USER.value}  # noqa: RUF012  # SQLAlchemy reads it from the class
 
@@ -186,6 +194,17 @@ class OneTimeLink(Model):
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
+
+
+class Picture(Model):
+    """The picture of an account as it is shown: re-encoded here, square, WebP, with no metadata."""
+
+    __tablename__ = "pictures"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), unique=True)
+    content: Mapped[bytes]
+    created_at: Mapped[datetime]
 
 
 class ReservedName(Model):

@@ -11,6 +11,7 @@ from portal.core.errors import Invalid
 from portal.core.text import gettext
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from uuid import UUID
 
     from portal.core.access import Capability
@@ -30,10 +31,15 @@ class ActorKind(StrEnum):
     OPERATOR = "operator"
 
 
+PEOPLE = {ActorKind.USER, ActorKind.STAFF, ActorKind.ADMIN}
+
+
 class Actor(msgspec.Struct, frozen=True, gc=False):
     """One acting person or program, with all that rules and records need to know of it.
 
-    `rank` orders who may act on whom; `credential` names how it came in (session, client token …).
+    `rank` orders who may act on whom; `credential` names how it came in (session, client token …). Of a person,
+    `session_id` is where they are signed in, `entered_at` when they last proved who they are there, `proven_at` when
+    they last did with a second factor (or without one where none is set up).
     """
 
     kind: ActorKind
@@ -47,6 +53,9 @@ class Actor(msgspec.Struct, frozen=True, gc=False):
     on_behalf_of: UUID | None = None
     case: str | None = None
     reason: str | None = None
+    session_id: UUID | None = None
+    entered_at: datetime | None = None
+    proven_at: datetime | None = None
 
     def may(self, capability: Capability) -> bool:
         """Whether this actor holds the capability."""

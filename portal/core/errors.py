@@ -49,8 +49,12 @@ class SignInNeeded(Unauthenticated):
     """A page needs somebody to be signed in; the frame leads to the sign-in page."""
 
 
-class FactorNeeded(Unauthenticated):
-    """A second factor is still owed."""
+class FactorNeeded(SignInNeeded):
+    """A second factor has to be set up before anything else; the frame leads there."""
+
+
+class Closing(SignInNeeded):
+    """The account is on its way out: nothing is open but taking it back and one's data; the frame leads there."""
 
 
 class Forbidden(PortalError):
@@ -60,6 +64,22 @@ class Forbidden(PortalError):
     code = "FORBIDDEN"
     title = lazy_gettext("Not allowed")
     words = lazy_gettext("Your account may not do this.")
+
+
+class ReauthNeeded(PortalError):
+    """Too long since this person last proved who they are; pages ask for it and lead back.
+
+    `factor` says that a second factor is wanted, where one is set up.
+    """
+
+    status = 403
+    code = "REAUTH_REQUIRED"
+    title = lazy_gettext("Confirm that it is you")
+    words = lazy_gettext("Sign in again before doing this: it has been a while.")
+
+    def __init__(self, words: Shown | None = None, *, factor: bool = False, trace: tuple[Trace, ...] = ()) -> None:
+        super().__init__(words, trace=trace)
+        self.factor = factor
 
 
 class NotFound(PortalError):

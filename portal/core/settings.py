@@ -35,10 +35,15 @@ def _split(value: object) -> object:
     return value
 
 
+def _kinds(value: object) -> object:
+    return [] if value == "none" else _split(value)
+
+
 Words = Annotated[list[str], BeforeValidator(_split)]
 Kind = Literal["user", "staff", "admin"]
 # A scope of an API key: what the service behind calls one of its parts.
 KEY_SCOPE = re.compile(r"[a-z0-9][a-z0-9:._-]{0,39}")
+FACTORS_IN_PRODUCTION: tuple[Kind, ...] = ("staff", "admin")
 EXAMPLE_SECRETS = {"change-me", "changeme", "secret", "dev", "example", "test", "password"}
 
 
@@ -107,8 +112,9 @@ class Settings(BaseModel):
         le=128,
         description="Least characters of a user's password; admins and staff need 15 at least.",
     )
-    require_factor: Annotated[list[Kind], BeforeValidator(_split)] = Field(
-        [], description="Kinds that must have a second factor: user, staff, admin."
+    require_factor: Annotated[list[Kind], BeforeValidator(_kinds)] = Field(
+        [],
+        description="Kinds that must have a second factor: user, staff, admin; or none. Production: staff,admin.",
     )
     session_idle_user_s: int = Field(
         14 * 86400, ge=60, description="Seconds without use after which a user's session ends."
@@ -332,7 +338,7 @@ def load(environment: Mapping[str, str] | None = None, *, folder: Path | None = 
     settings = _checked(values)
     if settings.production:
         _refuse_unsafe(settings, values)
-    return _complete(settings)
+    return _complete(settings, values)
 
 
 def _nearest(key: str, names: Mapping[str, str]) -> str:
@@ -385,7 +391,7 @@ def _refuse_unsafe(settings: Settings, values: Mapping[str, Any]) -> None:
         raise BadSetting("\n".join(problems))
 
 
-def _complete(settings: Settings) -> Settings:
+def _complete(settings: Settings, values: Mapping[str, Any]) -> Settings:
     data_dir = settings.data_dir.expanduser().absolute()
     try:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -397,6 +403,9 @@ def _complete(settings: Settings) -> Settings:
             "data_dir": data_dir,
             "site_url": settings.site_url or f"http://localhost:{settings.port}",
             "database_url": settings.database_url or f"sqlite:///{data_dir / 'doorward.sqlite3'}",
+            "require_factor": settings.require_factor
+            if "require_factor" in values or not settings.production
+            else list(FACTORS_IN_PRODUCTION),
             "confirm_email": settings.production if settings.confirm_email is None else settings.confirm_email,
             "secret_key": settings.secret_key or made.get("secret_key", ""),
             "encryption_keys": settings.encryption_keys or keys_of(made),

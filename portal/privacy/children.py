@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from portal.accounts.models import OneTimeLink, ReservedName
+from portal.accounts.models import OneTimeLink, Picture, ReservedName
 from portal.keys.models import ApiKey, KeyUse
 from portal.mail.models import OutboxMail
+from portal.outside.models import ExternalIdentity
 from portal.prompts.models import Prompt
-from portal.signin.models import SignInSession
+from portal.signin.models import Authenticator, KnownDevice, Passkey, RecoveryCode, SignInSession, SignInStep
 from portal.usage.models import Lease, Refusal, UsageDetail, UsageWarning
 from portal.work.models import LongWork
 
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
 # Rows that go, in this order: what points at others first. Each with how a user's are told.
 DROPPED: dict[Any, Callable[[UUID], ColumnElement[bool]]] = {
     SignInSession: lambda user_id: SignInSession.account_id == user_id,
+    SignInStep: lambda user_id: SignInStep.account_id == user_id,
+    KnownDevice: lambda user_id: KnownDevice.account_id == user_id,
+    Authenticator: lambda user_id: Authenticator.account_id == user_id,
+    Passkey: lambda user_id: Passkey.account_id == user_id,
+    RecoveryCode: lambda user_id: RecoveryCode.account_id == user_id,
+    ExternalIdentity: lambda user_id: ExternalIdentity.account_id == user_id,
+    Picture: lambda user_id: Picture.account_id == user_id,
     OneTimeLink: lambda user_id: OneTimeLink.account_id == user_id,
     OutboxMail: lambda user_id: OutboxMail.account_id == user_id,
     Prompt: lambda user_id: Prompt.user_id == user_id,
@@ -66,5 +74,6 @@ KEPT = {
     "audit_entries": "what was done stays known; nothing in Doorward deletes from the audit log",
     "kept_answers": "the caller is a service client; forgotten after a day",
     "status_checks": "the client is a service client; forgotten after a week",
+    "providers": "names nobody: its client_id is who this site is at the provider",
     "status_clients": "the client is a service client",
 }

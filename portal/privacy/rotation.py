@@ -25,7 +25,9 @@ from portal.core.own_secrets import put_new_key_first
 from portal.core.text import gettext
 from portal.mail.models import OutboxMail
 from portal.messages.models import QuarantinedRecord
+from portal.outside.models import Provider
 from portal.privacy.models import DeletedUser
+from portal.signin.models import Authenticator, SignInStep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +44,7 @@ ONE_BEGINS = 0x646F6F73
 class Step:
     """What a batch did: the last row looked at (None at the end), how many were sealed anew, how many do not open."""
 
-    last: UUID | None
+    last: Any
     done: int = 0
     lost: int = 0
 
@@ -54,7 +56,7 @@ class Store:
 
     words: str
     count: Callable[[], int]
-    turn: Callable[[UUID | None], Step]
+    turn: Callable[[Any], Step]
 
 
 def _turn_keys(after: UUID | None) -> Step:
@@ -68,7 +70,7 @@ def _store_of(words: str, key: Any, sealed: Any, *wanted: Any) -> Store:
     def count() -> int:
         return db.session.scalar(select(func.count()).select_from(key.class_).where(sealed.is_not(None), *wanted)) or 0
 
-    def turn(after: UUID | None) -> Step:
+    def turn(after: Any) -> Step:
         writing_connection()
         query = select(key, sealed).where(sealed.is_not(None), *wanted).order_by(key).limit(BATCH)
         rows = db.session.execute(query.where(key > after) if after else query).all()
@@ -96,6 +98,9 @@ def _store_of(words: str, key: Any, sealed: Any, *wanted: Any) -> Store:
 STORES: tuple[Store, ...] = (
     Store("data keys", former_keys, _turn_keys),
     _store_of("mails", OutboxMail.id, OutboxMail.sealed),
+    _store_of("steps of signing in", SignInStep.digest, SignInStep.facts),
+    _store_of("authenticator apps", Authenticator.account_id, Authenticator.sealed_seed),
+    _store_of("sign-in providers", Provider.id, Provider.sealed_secret),
     _store_of("deleted users", DeletedUser.user_id, DeletedUser.sealed),
     _store_of(
         "records set aside",

@@ -1,4 +1,4 @@
-"""Signing in with a name and a password."""
+"""Signing in: whoever has shown who they are is let in here, and nowhere else, whatever way they came."""
 
 from __future__ import annotations
 
@@ -17,23 +17,38 @@ from portal.core.access import open_to_all
 from portal.core.errors import Invalid
 from portal.core.text import gettext
 from portal.signin import passwords, throttle
+from portal.signin.devices import UNKNOWN, Browser, note_device
 from portal.signin.sessions import actor_of, begin_session
+from portal.signin.steps import Step, begin_step, failure_at, look_at_step, take_step
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from portal.core.actor import Actor
+    from portal.core.text import Shown
 
 
 @dataclass(frozen=True, slots=True)
 class Entered:
-    """A sign-in that worked: the secret for the cookie, and whose it is."""
+    """A sign-in that worked: the secret for the session's cookie, whose it is, the secret that tells the browser."""
+
+    secret: str
+    account: Account
+    device_secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class FactorOwed:
+    """The first half worked: the secret of the step that wants the second factor. It opens no page."""
 
     secret: str
     account: Account
 
 
 @open_to_all("anybody may try; guessing is throttled")
-def sign_in(actor: Actor, typed_name: str, password: str, *, device: str = "") -> Entered:
-    """Begin a session. Unknown names, wrong passwords and accounts without one answer and take the same.
+def sign_in(actor: Actor, typed_name: str, password: str, browser: Browser = UNKNOWN) -> Entered | FactorOwed:
+    """Sign in with a name and a password. Unknown names, wrong passwords, locked accounts and those without a password
+    answer and take the same.
 
     A suspension is told only after the right password. Raises Invalid, LimitReached.
     """
@@ -41,33 +56,91 @@ def sign_in(actor: Actor, typed_name: str, password: str, *, device: str = "") -
     throttle.check_throttle(*counters)
     account = account_named(typed_name)
     right = passwords.check_password(password, account.password_hash if account else None)
-    if not right or account is None or account.state in {State.INVITED, State.DELETED}:
-        raise _refusal(actor, gettext("The name or the password is not right."), "wrong", None, counters)
-    if account.state != State.ACTIVE:
-        words = gettext("This account is suspended. Ask support for help.")
-        raise _refusal(actor, words, "suspended", account, counters)
-    if settings.current().confirm_email and account.email_verified_at is None and account.kind == "user":
-        words = gettext("Confirm your e-mail address first: open the link in the mail we sent you.")
-        raise _refusal(actor, words, "unconfirmed", account, counters)
+    if not right or account is None or is_shut(account):
+        raise refusal(actor, gettext("The name or the password is not right."), "wrong", None, counters)
+    check_may_enter(actor, account)
     if account.password_hash and passwords.needs_upgrade(account.password_hash):
         account.password_hash = passwords.hash_password(password)
     throttle.forget_failures(counters[0])
-    secret = begin_session(account, address=actor.address, device=device)
-    own = actor_of(account, address=actor.address, request_id=actor.request_id)
-    record(own, events.SIGNED_IN, target_of(account), {"method": "password"})
-    return Entered(secret, account)
+    return admit(actor, account, browser, method="password")
+
+
+def is_shut(account: Account) -> bool:
+    """Whether nothing opens the account: as good as none to whoever comes to sign in."""
+    return account.state in {State.INVITED, State.DELETED} or account.locked_at is not None
+
+
+def check_may_enter(actor: Actor, account: Account) -> None:
+    """The checks of every way in, for whoever has shown already who they are. Raises Invalid, telling why not."""
+    address = (throttle.counter_of("address", actor.address),)
+    if is_shut(account):
+        raise refusal(actor, gettext("This account cannot be opened."), "shut", account, address)
+    if account.state == State.SUSPENDED:
+        words = gettext("This account is suspended. Ask support for help.")
+        raise refusal(actor, words, "suspended", account, address)
+    if settings.current().confirm_email and account.email_verified_at is None and account.kind == "user":
+        words = gettext("Confirm your e-mail address first: open the link in the mail we sent you.")
+        raise refusal(actor, words, "unconfirmed", account, address)
+
+
+def admit(
+    actor: Actor, account: Account, browser: Browser, *, method: str, proven: bool = False
+) -> Entered | FactorOwed:
+    """Let in whoever has shown who they are, once `check_may_enter` has passed; or ask for the second factor first.
+
+    `proven` says that what they showed is a second factor already.
+    """
+    if account.has_factor and not proven:
+        return FactorOwed(begin_step(Step.FACTOR, account, {"method": method}), account)
+    return _enter(actor, account, browser, method)
+
+
+@open_to_all("whoever gave the right password in this browser; five wrong answers end that")
+def enter_with_factor(
+    actor: Actor, step_secret: str | None, browser: Browser, show: Callable[[Account], str | None]
+) -> Entered:
+    """The second half: `show` looks at what was given as the factor and answers its name, or None when it is wrong.
+
+    Raises Invalid for a wrong one, SignInNeeded when the first half is over, spent or void.
+    """
+    _, account, _ = look_at_step(step_secret, Step.FACTOR)
+    if account is None:
+        raise TypeError("a factor is owed by an account")
+    counters = (throttle.counter_of("factor", str(account.id)), throttle.counter_of("address", actor.address))
+    throttle.check_throttle(*counters)
+    check_may_enter(actor, account)
+    method = show(account)
+    if method is None:
+        words = gettext("That is not right, or was used before.")
+        raise refusal(actor, words, "factor", account, counters, failure_at(step_secret))
+    take_step(step_secret, Step.FACTOR)
+    throttle.forget_failures(counters[0])
+    return _enter(actor, account, browser, method)
 
 
 @open_to_all("whoever registered in this very request; the account is the one that `register` answered")
-def enter_registered(actor: Actor, account: Account, *, device: str = "") -> Entered:
+def enter_registered(actor: Actor, account: Account, browser: Browser = UNKNOWN) -> Entered:
     """Begin the first session of a fresh account, without asking for the password that was just typed."""
-    secret = begin_session(account, address=actor.address, device=device)
+    return _enter(actor, account, browser, "registration")
+
+
+def _enter(actor: Actor, account: Account, browser: Browser, method: str) -> Entered:
+    secret = begin_session(account, address=actor.address, device=browser.device, method=method)
+    kept = note_device(account, browser, actor.address)
     own = actor_of(account, address=actor.address, request_id=actor.request_id)
-    record(own, events.SIGNED_IN, target_of(account), {"method": "registration"})
-    return Entered(secret, account)
+    record(own, events.SIGNED_IN, target_of(account), {"method": method})
+    return Entered(secret, account, kept)
 
 
-def _refusal(actor: Actor, words: str, why: str, account: Account | None, counters: tuple[str, ...]) -> Invalid:
+def refusal(
+    actor: Actor,
+    words: Shown,
+    why: str,
+    account: Account | None,
+    counters: tuple[str, ...],
+    *traces: Callable[[], None],
+) -> Invalid:
+    """The error that refuses a sign-in, with its trace: an audit entry, and one more failure of each counter."""
     # What was typed as the name may be a password typed in the wrong box, so it is not written down.
     target = target_of(account) if account else Target("account")
     unnamed = msgspec.structs.replace(actor, reason=None)
@@ -75,5 +148,4 @@ def _refusal(actor: Actor, words: str, why: str, account: Account | None, counte
     def trace() -> None:
         record(unnamed, events.SIGN_IN_FAILED, target, {"why": why}, result="refused")
 
-    counted = throttle.failure_of(*counters) if why == "wrong" else throttle.failure_of(counters[1])
-    return Invalid({}, words, trace=(trace, counted))
+    return Invalid({}, words, trace=(trace, throttle.failure_of(*counters), *traces))

@@ -8,6 +8,7 @@ from portal.accounts.directory import account_named
 from portal.accounts.lifecycle import check_managed, raise_epoch, target_of
 from portal.accounts.links import Purpose, look_at_link, make_link, spend_link
 from portal.accounts.models import Account, State
+from portal.accounts.notices import notify
 from portal.audit import events
 from portal.audit.record import record
 from portal.core import clock, settings
@@ -84,6 +85,6 @@ def reset_password(actor: Actor, token: str, password: str) -> Account:
     throttle.forget_failures(throttle.counter_of("name", account.username), throttle.counter_of("name", account.email))
     own = actor_of(account, address=actor.address, request_id=actor.request_id, credential="link")
     record(own, events.PASSWORD_RESET, target_of(account))
-    values = {"name": account.shown_name, "what": gettext("Your password was changed with a reset link.")}
-    write_mail(account.email or "", "notice", values, language=account.language, account_id=account.id)
+    account.locked_at = None
+    notify(account, gettext("Your password was changed with a reset link."))
     return account

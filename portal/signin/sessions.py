@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select, update
 
+from portal.accounts.lifecycle import raise_epoch
 from portal.accounts.models import Account, Kind, State
 from portal.audit import events
 from portal.audit.record import Target, record
@@ -24,8 +25,13 @@ if TYPE_CHECKING:
 SEEN_EVERY = timedelta(minutes=1)
 
 
-def begin_session(account: Account, *, address: str | None, device: str) -> str:
-    """A new session for the account; answers the secret for the cookie."""
+def begin_session(
+    account: Account, *, address: str | None, device: str, method: str = "password", proven: bool = True
+) -> str:
+    """A new session for the account; answers the secret for the cookie.
+
+    `proven` says whether a second factor was given, or none is set up.
+    """
     secret = new_secret()
     db.session.add(
         SignInSession(
@@ -37,6 +43,9 @@ def begin_session(account: Account, *, address: str | None, device: str) -> str:
             last_seen_at=clock.now(),
             address=address,
             device=device[:200],
+            method=method,
+            entered_at=clock.now(),
+            proven_at=clock.now() if proven else None,
         )
     )
     # Written past the record's version: of two browsers that sign in at once none is refused, and a sign-in does not
@@ -77,7 +86,7 @@ def session_of(secret: str) -> tuple[SignInSession, Account] | None:
     alive = (
         session.ended_at is None
         and session.epoch == account.epoch
-        and account.state == State.ACTIVE
+        and account.state in {State.ACTIVE, State.CLOSING}
         and session.last_seen_at + idle > now
         and session.created_at + longest > now
     )
@@ -91,8 +100,15 @@ def note_use(session: SignInSession, account: Account) -> None:
         _note_seen(Account, account.id)
 
 
-def actor_of(account: Account, *, address: str | None, request_id: str | None, credential: str = "session") -> Actor:
-    """The account as an actor."""
+def actor_of(
+    account: Account,
+    *,
+    address: str | None,
+    request_id: str | None,
+    credential: str = "session",
+    session: SignInSession | None = None,
+) -> Actor:
+    """The account as an actor, in this session if it is in one."""
     return Actor(
         kind=ActorKind(account.kind),
         name=account.username,
@@ -102,7 +118,50 @@ def actor_of(account: Account, *, address: str | None, request_id: str | None, c
         credential=credential,
         address=address,
         request_id=request_id,
+        session_id=session.id if session else None,
+        entered_at=session.entered_at if session else None,
+        proven_at=session.proven_at if session else None,
     )
+
+
+def renew_session(actor: Actor, *, entered: bool = False, proven: bool = False) -> str | None:
+    """Give the actor's session another secret, for the cookie: the earlier one is dead.
+
+    With `entered` (and `proven`) the person has just shown (with a second factor) who they are. None when the actor is
+    in no session.
+    """
+    secret = new_secret()
+    values: dict[str, object] = {"digest": crypto.digest(secret)}
+    if entered:
+        values["entered_at"] = clock.now()
+    if proven:
+        values["proven_at"] = clock.now()
+    renewed = db.session.execute(
+        update(SignInSession)
+        .where(SignInSession.id == actor.session_id, SignInSession.ended_at.is_(None))
+        .values(**values)
+        .returning(SignInSession.id)
+        .execution_options(synchronize_session=False)
+    ).scalar()
+    return secret if renewed is not None else None
+
+
+def keep_only_session(actor: Actor, account: Account) -> str | None:
+    """End every session and token of the account but the actor's own session, which goes on under a new secret.
+
+    Every verb that changes what opens an account ends with this: password, second factor, e-mail address.
+    """
+    raise_epoch(account)
+    db.session.flush()
+    if actor.id != account.id:
+        return None
+    db.session.execute(
+        update(SignInSession)
+        .where(SignInSession.id == actor.session_id)
+        .values(epoch=account.epoch)
+        .execution_options(synchronize_session=False)
+    )
+    return renew_session(actor)
 
 
 @open_to_all("signing out is for whoever holds the session")

@@ -33,9 +33,18 @@ HEADERS = [
 ]
 STAY_ON_HTTPS = ("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
 KEEP_NOTHING = ("Cache-Control", "no-store")
-SECRET_STARTS = ("/setup/", "/invitation/", "/confirm/", "/reset/", "//")
+SECRET_STARTS = (
+    "/setup/",
+    "/invitation/",
+    "/confirm/",
+    "/reset/",
+    "/new-email/",
+    "/keep-email/",
+    "/not-me/",
+    "//",
+)
 # With slashes too many, which routing overlooks.
-SECRET_PATHS = re.compile(r"^/+(setup|invitation|confirm|reset)/.+", flags=re.S)
+SECRET_PATHS = re.compile(r"^/+(setup|invitation|confirm|reset|new-email|keep-email|not-me)/.+", flags=re.S)
 # A key or token that a caller put into the address by mistake: what is shown of one anyway, and no more.
 KEY_IN_PATH = re.compile(r"(dwc?_[A-Za-z0-9_-]{4})[A-Za-z0-9_-]{12,}")
 

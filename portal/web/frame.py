@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import psycopg
 import structlog
-from flask import Flask, Response, redirect, request, url_for
+from flask import Flask, Response, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
@@ -122,6 +123,30 @@ def register_errors(app: Flask) -> None:
             return answer_error(error)
         return redirect(url_for("public.sign_in.index", next=request.full_path.rstrip("?")))
 
+    @app.errorhandler(errors.FactorNeeded)
+    def lead_to_factors(_error: errors.FactorNeeded) -> ResponseReturnValue:
+        """To where a second factor is set up: nothing else is open until there is one."""
+        db.session.rollback()
+        return redirect(url_for("account.security.index"))
+
+    @app.errorhandler(errors.Closing)
+    def lead_to_closing(_error: errors.Closing) -> ResponseReturnValue:
+        """To where the closing of an account can be taken back."""
+        db.session.rollback()
+        return redirect(url_for("account.data.index"))
+
+    @app.errorhandler(errors.ReauthNeeded)
+    def ask_who_it_is(error: errors.ReauthNeeded) -> ResponseReturnValue:
+        """To where one shows again who one is, and from there back here; a form that was sent is not repeated."""
+        if is_machine_path(request.path):
+            return answer_error(error)
+        db.session.rollback()
+        here = request.full_path.rstrip("?")
+        if request.method not in {"GET", "HEAD"}:
+            here = _page_before() or url_for("public.home.index")
+            flash(gettext("Nothing was done yet: confirm that it is you, then try again."), "yellow")
+        return redirect(url_for("account.reauth.index", next=here, factor=int(error.factor)))
+
     @app.errorhandler(StaleDataError)
     def changed_meanwhile(_error: StaleDataError) -> Response:
         return answer_error(errors.Conflict(gettext("Someone else changed this record in the meantime.")))
@@ -157,6 +182,14 @@ def register_errors(app: Flask) -> None:
     def unexpected(error: Exception) -> Response:
         log.exception("request.failed", error=type(error).__name__)
         return answer_error(errors.PortalError())
+
+
+def _page_before() -> str | None:
+    """The page of ours that a form was on, by what the browser says."""
+    came = urlsplit(request.headers.get("Referer", ""))
+    if came.netloc != request.host:
+        return None
+    return came.path + (f"?{came.query}" if came.query else "")
 
 
 def _database_away(error: Any) -> Response:

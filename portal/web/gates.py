@@ -6,14 +6,15 @@ from enum import StrEnum
 from functools import wraps
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from flask import Blueprint, g, request
+from flask import Blueprint, current_app, g, request
 
-from portal.accounts.models import Kind
-from portal.core.access import SCOPES
+from portal.accounts.models import Kind, State
+from portal.core.access import SCOPES, check_recent
 from portal.core.actor import ActorKind
-from portal.core.errors import Forbidden, NotFound, SignInNeeded
+from portal.core.errors import Closing, FactorNeeded, Forbidden, NotFound, SignInNeeded
 from portal.core.text import gettext
-from portal.web.identity import actor, client_actor
+from portal.signin.factors import owes_factor
+from portal.web.identity import actor, client_actor, viewer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,16 +52,52 @@ def _anybody() -> None:
     """Open; the verbs behind decide."""
 
 
+class Standing(StrEnum):
+    """In what state an account that is signed in may find nearly all doors shut."""
+
+    CLOSING = "closing"
+    ENROLLING = "enrolling"
+
+
+def open_while(*standings: Standing) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Keep this view open to accounts that are closing, or that have to set up a second factor first."""
+
+    def dress(view: Callable[P, R]) -> Callable[P, R]:
+        view.__open_while__ = frozenset(standings)  # type: ignore[attr-defined]  # read by the gate
+        return view
+
+    return dress
+
+
 def _signed_in() -> None:
+    _somebody()
+    _whole()
+
+
+def _somebody() -> None:
     if actor().kind is ActorKind.NOBODY:
         raise SignInNeeded
 
 
+def _whole() -> None:
+    """An account on its way out, or without a factor that it must have, gets no further than what it needs for that."""
+    person = viewer()
+    if person is None:
+        return
+    view = current_app.view_functions[request.endpoint or ""]
+    opened: frozenset[Standing] = getattr(view, "__open_while__", frozenset())
+    if person.account.state == State.CLOSING and Standing.CLOSING not in opened:
+        raise Closing
+    if owes_factor(person.account) and Standing.ENROLLING not in opened:
+        raise FactorNeeded
+
+
 def _of_kind(*kinds: Kind) -> Callable[[], None]:
     def check() -> None:
-        _signed_in()
+        _somebody()
         if actor().kind.value not in kinds:
             raise NotFound  # for whom it is not, it is not there
+        _whole()
 
     return check
 
@@ -99,6 +136,22 @@ def requires(*any_of: Capability) -> Callable[[Callable[P, R]], Callable[P, R]]:
             return view(*args, **kwargs)
 
         guarded.__capabilities__ = any_of  # type: ignore[attr-defined]  # read by `doorward routes`
+        return guarded
+
+    return dress
+
+
+def asks_again(*, factor: bool = False) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Show a page of a dangerous act only to whoever proved shortly before who they are, so that nothing is typed for
+    nothing. The verb behind asks the same.
+    """
+
+    def dress(view: Callable[P, R]) -> Callable[P, R]:
+        @wraps(view)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+            check_recent(actor(), factor=factor)
+            return view(*args, **kwargs)
+
         return guarded
 
     return dress

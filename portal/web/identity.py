@@ -7,16 +7,17 @@ from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, cast
 
-from flask import Flask, g, request, session
+from flask import Flask, after_this_request, g, request, session
 from flask.sessions import SecureCookieSessionInterface
 from flask_login import LoginManager, UserMixin, current_user
 
 from portal.accounts.models import Account, Kind, StaffMember
 from portal.clients.service import KnownClient, client_of_token, kept_client
-from portal.core import access
+from portal.core import access, settings
 from portal.core.actor import Actor, ActorKind, nobody
 from portal.core.errors import Unauthenticated
 from portal.core.text import gettext
+from portal.signin.devices import KEPT_FOR, Browser
 from portal.signin.sessions import actor_of, note_use, session_of, sign_out
 from portal.web.avatars import initials_of, palette_of
 from portal.web.envelope import REQUEST_ID
@@ -25,8 +26,12 @@ from portal.web.requests import unwrapped
 if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
 
+    from flask import Response
+
     from portal.core.hot import Premise
+    from portal.signin.entry import Entered
     from portal.signin.models import SignInSession
+    from portal.signin.steps import Step
 
 COOKIE_KEY = "sid"
 HOMES = {Kind.USER.value: "/account", Kind.STAFF.value: "/staff", Kind.ADMIN.value: "/admin"}
@@ -129,7 +134,8 @@ def actor() -> Actor:
         else:
             if "poll" not in request.args:  # a page that refreshes itself is not a person at work
                 g.used = person
-            g.actor = actor_of(person.account, address=peer_address(), request_id=g.get("request_id"))
+            about = {"address": peer_address(), "request_id": g.get("request_id")}
+            g.actor = actor_of(person.account, session=person.session, **about)
     made: Actor = context.actor
     return made
 
@@ -162,16 +168,61 @@ def note_visit() -> None:
         note_use(person.session, person.account)
 
 
-def enter_session(secret: str) -> None:
+def browser() -> Browser:
+    """The browser of this request, by what it calls itself and the secret it keeps."""
+    return Browser(request.headers.get("User-Agent", "")[:200], request.cookies.get(device_cookie()))
+
+
+def device_cookie() -> str:
+    """The name of the cookie by which a browser is known again."""
+    return "__Host-doorward-device" if settings.current().secure_cookies else "doorward-device"
+
+
+def enter_session(entered: Entered) -> None:
     """Start a browser's session afresh: nothing of before is kept, the CSRF token neither.
 
     A session that the cookie still held ends: a copy of it made before must not stay good.
     """
     if (earlier := session.get(COOKIE_KEY)) and isinstance(earlier, str):
         sign_out(actor(), earlier)
-    session.clear()
-    session[COOKIE_KEY] = secret
-    session.permanent = True
+    renew_cookie(entered.secret)
+    _keep_device(entered.device_secret)
+
+
+def renew_cookie(secret: str | None) -> None:
+    """Put another secret of a session into the cookie, and begin its CSRF token anew; None leaves all as it is."""
+    if secret is not None:
+        session.clear()
+        session[COOKIE_KEY] = secret
+        session.permanent = True
+
+
+def _keep_device(secret: str) -> None:
+    secure = settings.current().secure_cookies
+
+    @after_this_request
+    def keep(response: Response) -> Response:
+        kept_for = int(KEPT_FOR.total_seconds())
+        response.set_cookie(
+            device_cookie(), secret, max_age=kept_for, secure=secure, httponly=True, samesite="Lax", path="/"
+        )
+        return response
+
+
+def keep_step(step: Step, secret: str) -> None:
+    """Remember in the browser's cookie what it has begun."""
+    session[f"step.{step.value}"] = secret
+
+
+def kept_step(step: Step) -> str | None:
+    """The secret of what this browser has begun, if it has."""
+    secret = session.get(f"step.{step.value}")
+    return secret if isinstance(secret, str) else None
+
+
+def drop_step(step: Step) -> None:
+    """Forget what the browser had begun."""
+    session.pop(f"step.{step.value}", None)
 
 
 def leave_session() -> str | None:

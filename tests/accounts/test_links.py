@@ -69,6 +69,9 @@ def test_the_lifetimes_are_those_that_are_told() -> None:
         "invitation": 7 * 24,
         "confirm": 48,
         "reset": 1,
+        "new_email": 24,
+        "keep_email": 7 * 24,
+        "not_me": 7 * 24,
     }
 
 

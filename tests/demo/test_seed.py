@@ -50,7 +50,8 @@ def made(app: Doorward) -> dict[str, Any]:
 def _enter(name: str, password: str) -> Account:
     """Sign in as a request does."""
     with transaction():
-        return sign_in(nobody(), name, password).account
+        entered = sign_in(nobody(), name, password)
+        return entered.account
 
 
 def _count(model: type[Any], *conditions: Any) -> int:

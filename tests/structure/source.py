@@ -27,6 +27,7 @@ FLOORS: dict[str, int] = {
     "keys": 6,
     "messages": 6,
     "support": 7,
+    "outside": 7,
     "insight": 8,
     "privacy": 8,
     "web": 9,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 # Who seals under ENCRYPTION_KEYS, and by what words the rotation calls it; None: it is sealed anew at the end.
 SEALERS = {
     "portal.mail.outbox": "mails",
+    "portal.signin.steps": "steps of signing in",
     "portal.privacy.deletion": "deleted users",
     "portal.messages.sealing": "records set aside",
     "portal.core.data_keys": "data keys",

@@ -22,6 +22,12 @@ SQL_CHANGES = re.compile(r"\s*(INSERT INTO|UPDATE \w+ SET|DELETE FROM) ")
 NOT_VERBS = {
     "portal.core.access.outranks": "a question about ranks, asked by verbs",
     RECORD: "how verbs write their entry",
+    "portal.core.access.check_recent": "a rule that verbs apply: how long ago the actor proved who they are",
+    "portal.signin.entry.check_may_enter": "the checks that every way in applies to whoever showed who they are",
+    "portal.signin.entry.admit": "how every way in lets in whoever passed those checks",
+    "portal.signin.entry.refusal": "the error of a refused sign-in, with its trace",
+    "portal.signin.sessions.renew_session": "how verbs give the actor's own session another secret",
+    "portal.signin.sessions.keep_only_session": "how verbs end every session but the actor's own",
     "portal.accounts.zones.move_account": "how verbs put an account into another zone",
     "portal.accounts.lifecycle.check_managed": "a rule that verbs apply to the account they act on",
     "portal.accounts.lifecycle.checked_level": "a rule that verbs apply to what was typed",

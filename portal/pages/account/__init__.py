@@ -8,7 +8,7 @@ from flask import Blueprint
 
 from portal.core.access import Capability
 from portal.core.text import gettext
-from portal.pages.account import conversations, exports, home, keys, profile, prompts, sessions, usage
+from portal.pages.account import conversations, exports, home, keys, profile, prompts, security, sessions, usage
 from portal.usage.warnings import own_mark
 from portal.web.gates import Audience, guard
 from portal.web.identity import actor, viewer
@@ -17,7 +17,7 @@ from portal.web.navigation import Entry, navigation
 if TYPE_CHECKING:
     from flask import Flask
 
-SUBJECTS = (home, usage, keys, conversations, prompts, exports, profile, sessions)
+SUBJECTS = (home, usage, keys, conversations, prompts, exports, profile, security, sessions)
 
 
 def register(app: Flask) -> None:
@@ -40,6 +40,7 @@ def frame() -> dict[str, Any]:
         Entry(gettext("Prompts"), "account.prompts.index", "bookmark", Capability.OWN_PROMPTS),
         Entry(gettext("Exports"), "account.exports.index", "download", Capability.OWN_EXPORTS),
         Entry(gettext("Profile"), "account.profile.index", "user", Capability.OWN_PROFILE),
+        Entry(gettext("Security"), "account.security.index", "shield-lock", Capability.OWN_SECURITY),
         Entry(gettext("Sessions"), "account.sessions.index", "device-laptop", Capability.OWN_SESSIONS),
     ]
     who = actor()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, flash, redirect, render_template, request
+from flask import Blueprint, flash, redirect, render_template
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
 from wtforms import EmailField, PasswordField, SelectChoice, SelectField, StringField
@@ -16,7 +16,7 @@ from portal.core.text import lazy_gettext as words
 from portal.signin.entry import enter_registered
 from portal.signin.registration import NewPerson, register
 from portal.web.forms import told_beside
-from portal.web.identity import HOMES, actor, enter_session, viewer
+from portal.web.identity import HOMES, actor, browser, enter_session, viewer
 
 blueprint = Blueprint("register", __name__)
 
@@ -56,8 +56,7 @@ def index() -> ResponseReturnValue:
         if attempt.done and user is None:
             return render_template("public/register/check_mail.html", email=form.email.data)
         if attempt.done and user is not None:
-            entered = enter_registered(actor(), user, device=request.headers.get("User-Agent", ""))
-            enter_session(entered.secret)
+            enter_session(enter_registered(actor(), user, browser()))
             flash(gettext("Welcome! Make an API key to begin."), "green")
             return redirect(HOMES[user.kind])
     page = render_template("public/register/index.html", form=form, least=now.password_min_length)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, redirect, render_template, request
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
 from wtforms import HiddenField, PasswordField, StringField
 from wtforms.validators import InputRequired, Length
 
 from portal.core.text import lazy_gettext as words
-from portal.signin.entry import sign_in
+from portal.signin.entry import FactorOwed, sign_in
 from portal.signin.sessions import sign_out
+from portal.signin.steps import Step
 from portal.web.forms import local_target, told_beside
-from portal.web.identity import HOMES, actor, enter_session, leave_session, viewer
+from portal.web.identity import HOMES, actor, browser, enter_session, keep_step, leave_session, viewer
 
 blueprint = Blueprint("sign_in", __name__)
 
@@ -33,9 +34,12 @@ def index() -> ResponseReturnValue:
     form = SignInForm(next=request.args.get("next", ""))
     if form.validate_on_submit():
         with told_beside(form) as attempt:
-            entered = sign_in(actor(), form.name.data, form.password.data, device=request.headers.get("User-Agent", ""))
+            entered = sign_in(actor(), form.name.data, form.password.data, browser())
         if attempt.done:
-            enter_session(entered.secret)
+            if isinstance(entered, FactorOwed):
+                keep_step(Step.FACTOR, entered.secret)
+                return redirect(url_for("public.factor.index", next=form.next.data or None))
+            enter_session(entered)
             return redirect(local_target(form.next.data, HOMES[entered.account.kind]))
     elif not form.is_submitted() and (person := viewer()):
         return redirect(person.home_url)
