@@ -5,15 +5,17 @@ What was said in them is shown to nobody here; it lies as it came, or sealed whe
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 import msgspec
 import orjson
 from sqlalchemy import delete, func, select
 
+from portal.accounts.models import Account
 from portal.audit import events
 from portal.audit.record import Target, record
+from portal.clients.models import ServiceClient
 from portal.core import clock
 from portal.core.access import Capability, needs
 from portal.core.crypto import BadSeal
@@ -31,9 +33,20 @@ from portal.messages.store import store_records
 from portal.messages.upserting import upsert_into
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from portal.core.actor import Actor
+    from portal.core.text import Shown
 
 MOST_AT_ONCE = 100
+
+
+class Retried(NamedTuple):
+    """How many left the quarantine, how many had to stay, and after which to go on; None when all were tried."""
+
+    left: int
+    stayed: int
+    go_on: UUID | None
 
 
 class _Said(msgspec.Struct):
@@ -112,6 +125,18 @@ def list_quarantined(actor: Actor, cursor: str | None = None, *, size: int = PAG
     return page_of(select(QuarantinedRecord), order, cursor, purpose="quarantine", size=size)
 
 
+def names_on(records: Sequence[QuarantinedRecord]) -> dict[UUID, str]:
+    """The names of the users and clients on a page of the quarantine; of those that are gone, none."""
+    users = {one.user_id for one in records if one.user_id}
+    clients = {one.client_id for one in records if one.client_id}
+    found = db.session.execute(
+        select(Account.id, Account.username)
+        .where(Account.id.in_(users))
+        .union_all(select(ServiceClient.id, ServiceClient.name).where(ServiceClient.id.in_(clients)))
+    )
+    return {thing: name for thing, name in found if name}
+
+
 def count_quarantined() -> int:
     """How many lines are set aside now."""
     return db.session.scalar(select(func.count()).select_from(QuarantinedRecord)) or 0
@@ -124,18 +149,41 @@ def retry_quarantined(actor: Actor, record_id: UUID) -> None:
     Raises NotFound, and Conflict with the reason that keeps it there.
     """
     aside = _find(record_id)
+    stored, reason = _try_again(aside)
+    if reason is not None:
+        raise Conflict(reason)
+    record(actor, events.QUARANTINE_RETRIED, _target(aside), {"count": 1, "stored": stored})
+
+
+@needs(Capability.LOG_QUARANTINE)
+def retry_all_quarantined(actor: Actor, after: UUID | None = None) -> Retried:
+    """Try the oldest 100 records that were set aside after this one; what still cannot be stored stays there."""
+    query = select(QuarantinedRecord).order_by(QuarantinedRecord.id).limit(MOST_AT_ONCE + 1)
+    found = db.session.scalars(query.where(QuarantinedRecord.id > after) if after else query).all()
+    tried = found[:MOST_AT_ONCE]
+    outcomes = [_try_again(aside) for aside in tried]
+    stored = sum(count for count, reason in outcomes if reason is None)
+    left = sum(reason is not None for _, reason in outcomes)
+    if tried:
+        facts = {"count": len(tried), "stored": stored}
+        record(actor, events.QUARANTINE_RETRIED, Target("quarantined record"), facts)
+    return Retried(len(tried) - left, left, tried[-1].id if len(found) > MOST_AT_ONCE else None)
+
+
+def _try_again(aside: QuarantinedRecord) -> tuple[int, Shown | None]:
+    """How many rows it became, or why it has to stay."""
     try:
         line = aside.line if aside.sealed is None else open_quarantined(_owner(aside), aside.id, aside.sealed)
     except BadSeal:
-        raise Conflict(gettext("It cannot be opened any more.")) from None
+        return 0, gettext("It cannot be opened any more.")
     found = read_body((line or "").encode())
     if isinstance(found, str):
-        raise Conflict(gettext("It still cannot be stored: %(reason)s", reason=found))
+        return 0, gettext("It still cannot be stored: %(reason)s", reason=found)
     done = store_records([found])
     if done.bad:
-        raise Conflict(gettext("It still cannot be stored: %(reason)s", reason=done.bad[0][1]))
-    db.session.execute(delete(QuarantinedRecord).where(QuarantinedRecord.id == record_id))
-    record(actor, events.QUARANTINE_RETRIED, _target(aside), {"count": 1, "stored": done.stored})
+        return 0, gettext("It still cannot be stored: %(reason)s", reason=done.bad[0][1])
+    db.session.execute(delete(QuarantinedRecord).where(QuarantinedRecord.id == aside.id))
+    return done.stored, None
 
 
 @needs(Capability.LOG_QUARANTINE)

@@ -30,6 +30,13 @@ class TypedFilter:
         """Whether anything besides the search narrows the list."""
         return bool(self.wanted.model or self.wanted.conversation or self.first or self.last)
 
+    @property
+    def address(self) -> dict[str, str]:
+        """The filter as a list's address has it, for a page that goes on with what the list showed."""
+        wanted = self.wanted
+        said = {"q": wanted.search, "model": wanted.model, "conversation": wanted.conversation}
+        return {name: value for name, value in {**said, "from": self.first, "to": self.last}.items() if value}
+
 
 def typed_filter(user_id: UUID | None = None) -> TypedFilter:
     """The filter in the address. A day that is none is no filter; the last day is meant as a whole."""

@@ -21,6 +21,8 @@ from portal.messages.quarantine import (
     count_quarantined,
     drop_quarantined,
     list_quarantined,
+    names_on,
+    retry_all_quarantined,
     retry_quarantined,
     set_aside,
 )
@@ -75,6 +77,31 @@ def test_what_can_be_stored_now_leaves_it(operator: Actor, aside: QuarantinedRec
     assert (count_quarantined(), len(db.session.scalars(select(MessageLog)).all())) == (0, 2)
     assert db.session.scalars(select(Conversation.exchanges)).all() == [2]
     assert entries() == [("quarantine.retried", {"count": 1, "stored": 1})]
+
+
+def test_all_are_tried_at_once_and_what_cannot_be_stored_stays(
+    operator: Actor, aside: QuarantinedRecord, spool: FileSpool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave_behind(spool, "damaged", b"nonsense\n")
+    flush()
+    with transaction():
+        db.session.scalars(select(MessageLog)).one().source_id = "another"
+        assert retry_all_quarantined(operator) == (1, 1, None)
+    assert count_quarantined() == 1
+    assert entries() == [("quarantine.retried", {"count": 2, "stored": 1})]
+    with transaction():
+        set_aside(None, b"more nonsense\n", "damaged line")
+    monkeypatch.setattr("portal.messages.quarantine.MOST_AT_ONCE", 1)
+    with transaction():
+        left, stayed, go_on = retry_all_quarantined(operator)
+        assert (left, stayed, go_on is not None) == (0, 1, True)
+        assert retry_all_quarantined(operator, go_on) == (0, 1, None)
+
+
+def test_its_names_are_those_of_users_and_clients(operator: Actor, aside: QuarantinedRecord, alice: Account) -> None:
+    names = names_on([aside])
+    assert names[alice.id] == "alice"
+    assert aside.client_id in names
 
 
 def test_what_is_no_record_stays(operator: Actor, push: Push, spool: FileSpool) -> None:

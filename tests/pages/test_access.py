@@ -89,6 +89,7 @@ GET  /admin/logs                                   302 404 404 404 404 403 200 3
 GET  /admin/logs/<uuid:log_id>                     302 404 404 404 404 403 200 302
 POST /admin/logs/<uuid:log_id>                     401 404 404 404 404 403 422 401
 GET  /admin/logs/quarantine                        302 404 404 404 404 403 200 302
+POST /admin/logs/quarantine/retry                  401 404 404 404 404 403 302 401
 POST /admin/logs/quarantine/<uuid:record_id>/drop  401 404 404 404 404 403 302 401
 POST /admin/logs/quarantine/<uuid:record_id>/retry 401 404 404 404 404 403 404 401
 GET  /admin/plans                                  302 404 404 404 404 403 200 302

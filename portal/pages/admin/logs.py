@@ -11,9 +11,16 @@ from flask_wtf import FlaskForm
 from portal.core import settings
 from portal.core.access import Capability
 from portal.core.ids import parse_id
-from portal.core.text import gettext
+from portal.core.text import gettext, ngettext
 from portal.messages.opening import find_opening, open_for_30_minutes
-from portal.messages.quarantine import count_quarantined, drop_quarantined, list_quarantined, retry_quarantined
+from portal.messages.quarantine import (
+    count_quarantined,
+    drop_quarantined,
+    list_quarantined,
+    names_on,
+    retry_all_quarantined,
+    retry_quarantined,
+)
 from portal.messages.reading import all_models, list_logs, read_log, see_log
 from portal.web.content_forms import ContentReasonForm
 from portal.web.forms import told_beside
@@ -71,7 +78,23 @@ def show(log_id: UUID) -> ResponseReturnValue:
 def quarantine() -> ResponseReturnValue:
     """Records that could not be stored, each with the reason, newest first; nothing of what was said."""
     page = list_quarantined(actor(), request.args.get("cursor"))
-    return render_template("admin/logs/quarantine.html", page=page, total=count_quarantined())
+    names = names_on(page.items)
+    return render_template("admin/logs/quarantine.html", page=page, names=names, total=count_quarantined())
+
+
+@blueprint.post("/quarantine/retry")
+@requires(Capability.LOG_QUARANTINE)
+def retry_all() -> ResponseReturnValue:
+    """Try the oldest hundred again; where there are more, the page asks whether to go on."""
+    done = retry_all_quarantined(actor(), parse_id(request.form.get("after", "")))
+    if done.left:
+        flash(ngettext("%(num)s record is stored.", "%(num)s records are stored.", done.left), "green")
+    if done.stayed:
+        words = ngettext(
+            "%(num)s record still cannot be stored.", "%(num)s records still cannot be stored.", done.stayed
+        )
+        flash(words, "red")
+    return redirect(url_for("admin.logs.quarantine", after=done.go_on))
 
 
 @blueprint.post("/quarantine/<uuid:record_id>/retry")

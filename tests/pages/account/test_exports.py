@@ -74,6 +74,14 @@ def test_the_filters_come_along_from_the_list(alice: Visitor) -> None:
     assert prompts(ask(alice, q="light*")) == ["a lighthouse"]
 
 
+def test_a_list_that_is_narrowed_leads_to_an_export_of_just_that(alice: Visitor) -> None:
+    assert f"{LIST}/new" not in " ".join(alice.get("/account/conversations").links())
+    narrowed = alice.get("/account/conversations?model=m-2&from=2026-01-01")
+    (link,) = [link for link in narrowed.links() if link.startswith(f"{LIST}/new")]
+    assert link == f"{LIST}/new?model=m-2&from=2026-01-01"
+    assert prompts(alice.send(alice.get(link))) == ["=1+1"]
+
+
 def test_a_day_is_a_day_where_the_person_is(talk: Talk, browser: Browser) -> None:
     make_account("carol", time_zone="Europe/Berlin")
     talk("carol", "past midnight", timestamp="2026-01-01T23:30:00Z")

@@ -137,6 +137,16 @@ def test_what_still_cannot_be_stored_stays_with_the_reason(aside: UUID, browser:
     assert entries("quarantine.retried") == []
 
 
+def test_all_can_be_tried_again_with_one_button(aside: UUID, browser: Browser) -> None:
+    ada = browser("ada")
+    page = ada.get(QUARANTINE)
+    assert "User bob" in page.text
+    assert "Try all again" in page.text
+    tried = ada.send(page, {}, to=f"{QUARANTINE}/retry")
+    assert "1 record still cannot be stored." in tried.text
+    assert "r-9" in tried.text
+
+
 def test_what_is_dropped_is_gone_and_leaves_an_entry(aside: UUID, browser: Browser) -> None:
     ada = browser("ada")
     page = ada.send(ada.get(QUARANTINE), {}, to=f"{QUARANTINE}/{aside}/drop")
