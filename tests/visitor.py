@@ -100,6 +100,11 @@ class Visitor:
         """Sign in through the form."""
         return self.send(self.get("/sign-in"), {"name": name, "password": password})
 
+    def prove_again(self, password: str = PASSWORD) -> SeenPage:
+        """Show again who one is, where that was too long ago."""
+        page = self.get("/account/reauth")
+        return self.send(page, {"password": password}) if page.path == "/account/reauth" else page
+
     def sign_out(self) -> SeenPage:
         """Sign out through the form that every page of somebody signed in has."""
         return self.send(self.get("/account"), to="/sign-out")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 WINDOW = timedelta(minutes=15)
-MOST = {"name": 10, "address": 100, "mail": 5, "register": 30, "factor": 10}
+MOST = {"name": 10, "address": 100, "mail": 5, "register": 30, "factor": 10, "reauth": 10}
 
 
 def counter_of(sort: str, value: str | None) -> str:

@@ -55,6 +55,8 @@ POST /account/prompts/<uuid:prompt_id>             401 422 403 403 403 403 403 4
 POST /account/prompts/<uuid:prompt_id>/delete      401 302 403 403 403 403 403 401
 GET  /account/prompts/new                          302 200 403 403 403 403 403 302
 POST /account/prompts/new                          401 422 403 403 403 403 403 401
+GET  /account/reauth                               302 302 302 302 302 302 302 302
+POST /account/reauth                               401 302 302 302 302 302 302 401
 GET  /account/security                             302 200 200 200 200 200 200 302
 GET  /account/sessions                             302 200 200 200 200 200 200 302
 POST /account/sessions/<uuid:session_id>/end       401 302 404 404 404 404 404 401

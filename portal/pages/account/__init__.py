@@ -8,7 +8,18 @@ from flask import Blueprint
 
 from portal.core.access import Capability
 from portal.core.text import gettext
-from portal.pages.account import conversations, exports, home, keys, profile, prompts, security, sessions, usage
+from portal.pages.account import (
+    conversations,
+    exports,
+    home,
+    keys,
+    profile,
+    prompts,
+    reauth,
+    security,
+    sessions,
+    usage,
+)
 from portal.usage.warnings import own_mark
 from portal.web.gates import Audience, guard
 from portal.web.identity import actor, viewer
@@ -17,7 +28,7 @@ from portal.web.navigation import Entry, navigation
 if TYPE_CHECKING:
     from flask import Flask
 
-SUBJECTS = (home, usage, keys, conversations, prompts, exports, profile, security, sessions)
+SUBJECTS = (home, usage, keys, conversations, prompts, exports, profile, security, sessions, reauth)
 
 
 def register(app: Flask) -> None:
