@@ -8,7 +8,7 @@ from flask import Blueprint
 
 from portal.core.access import Capability
 from portal.core.text import gettext
-from portal.pages.account import conversations, exports, home, keys, profile, prompts, security, sessions, usage
+from portal.pages.account import conversations, data, exports, home, keys, profile, prompts, security, sessions, usage
 from portal.usage.warnings import own_mark
 from portal.web.gates import Audience, guard
 from portal.web.identity import actor, viewer
@@ -17,7 +17,7 @@ from portal.web.navigation import Entry, navigation
 if TYPE_CHECKING:
     from flask import Flask
 
-SUBJECTS = (home, usage, keys, conversations, prompts, exports, profile, security, sessions)
+SUBJECTS = (home, usage, keys, conversations, prompts, exports, profile, security, sessions, data)
 
 
 def register(app: Flask) -> None:
@@ -42,6 +42,7 @@ def frame() -> dict[str, Any]:
         Entry(gettext("Profile"), "account.profile.index", "user", Capability.OWN_PROFILE),
         Entry(gettext("Security"), "account.security.index", "shield-lock", Capability.OWN_SECURITY),
         Entry(gettext("Sessions"), "account.sessions.index", "device-laptop", Capability.OWN_SESSIONS),
+        Entry(gettext("Your data"), "account.data.index", "database", Capability.OWN_PROFILE),
     ]
     who = actor()
     # An error page knows no viewer and asks the database nothing.
