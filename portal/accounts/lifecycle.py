@@ -156,13 +156,16 @@ def suspend(actor: Actor, account_id: UUID) -> Account:
 
 @needs(Capability.USER_WRITE, Capability.STAFF_MANAGE, Capability.ADMIN_MANAGE)
 def reactivate(actor: Actor, account_id: UUID) -> Account:
-    """Let a suspended account in again. Sessions and tokens of before stay dead; keys work again."""
+    """Let a suspended account in again, or keep one that was being closed. Sessions and tokens of before stay dead;
+    keys work again."""
     account = _found(account_id)
     check_managed(actor, account)
-    if account.state != State.SUSPENDED:
-        raise Conflict(gettext("Only a suspended account can be reactivated."))
-    account.state = State.ACTIVE.value
-    record(actor, events.ACCOUNT_REACTIVATED, target_of(account), {"from": "suspended", "to": "active"})
+    if account.state not in {State.SUSPENDED, State.CLOSING}:
+        raise Conflict(gettext("Only a suspended account, or one that is being closed, can be reactivated."))
+    before, account.state = account.state, State.ACTIVE.value
+    if isinstance(account, User):
+        account.closes_at = None
+    record(actor, events.ACCOUNT_REACTIVATED, target_of(account), {"from": before, "to": "active"})
     return account
 
 

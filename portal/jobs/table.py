@@ -18,6 +18,7 @@ from portal.messages.export_files import EXPORT, EXPORT_WORKER, drop_exports
 from portal.messages.flush import flush, waiting_bytes
 from portal.messages.purging import PURGE_JOB, purge_message_logs
 from portal.messages.sealing_job import lies_open, seal_message_logs
+from portal.privacy.closing import CLOSE_JOB, close_accounts
 from portal.privacy.purging import PURGE_USERS_JOB, purge_deleted_users
 from portal.repeats.service import forget_kept
 from portal.usage.leases import end_leases
@@ -162,6 +163,10 @@ def _purge_deleted_users() -> str:
     return f"purged {purge_deleted_users()}"
 
 
+def _close_accounts() -> str:
+    return f"closed {close_accounts()}"
+
+
 # Who does which kind of long work.
 WORKERS[EXPORT] = EXPORT_WORKER
 
@@ -221,6 +226,7 @@ JOBS: dict[str, Job] = {
             _purge_message_logs,
             3600,
         ),
+        Job(CLOSE_JOB, words("Deletes accounts whose owners left and did not come back."), _close_accounts, 600),
         Job(PURGE_USERS_JOB, words("Purges deleted users whose time is over."), _purge_deleted_users, 3600),
         Job("tidy_status_checks", words("Deletes status checks older than 7 days."), _tidy_status_checks, 3600),
         Job("send_mail", words("Sends what waits in the outbox."), _send_mail, 5, has_work=mail_is_due),

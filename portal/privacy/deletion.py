@@ -65,6 +65,9 @@ def delete_user(actor: Actor, user_id: UUID, *, typed_name: str) -> DeletedUser:
     verified = user.email_verified_at
     kept = {name: getattr(user, name) for name in PERSONAL}
     kept["email_verified_at"] = verified.isoformat() if verified else None
+    if user.state == State.CLOSING:
+        kept["state"] = State.ACTIVE.value  # who is restored after leaving stays, instead of leaving once more
+    user.closes_at = None
     deleted = DeletedUser(
         user_id=user.id,
         deleted_at=clock.now(),

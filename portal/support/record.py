@@ -87,6 +87,7 @@ class MaskedRecord:
     email: str
     email_verified: bool
     state: str
+    closes_at: datetime | None
     time_zone: str
     language: str
     created_at: datetime
@@ -146,6 +147,7 @@ def open_record(actor: Actor, user_id: UUID) -> MaskedRecord:
         email=email_for(actor, user),
         email_verified=user.email_verified_at is not None,
         state=user.state,
+        closes_at=user.closes_at,
         time_zone=user.time_zone,
         language=user.language,
         created_at=user.created_at,

@@ -37,6 +37,8 @@ ACCOUNT = [
     "/account/usage/refusals?q=no-decision",
     "/account/profile",
     "/account/sessions",
+    "/account/data",
+    "/account/data/close",
 ]
 STAFF = [
     "/staff",

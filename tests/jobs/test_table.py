@@ -35,6 +35,7 @@ SAYS = {
     "do_long_works": r"did 0",
     "drop_exports": r"dropped 0",
     "purge_message_logs": r"purged the words of 0, whole logs 0, quarantined 0, openings 0",
+    "close_accounts": r"closed 0",
     "purge_deleted_users": r"purged 0",
     "tidy_status_checks": r"dropped 0",
     "send_mail": r"sent 0, failed 0",

@@ -30,6 +30,10 @@ GET  /account/conversations                        302 200 403 403 403 403 403 3
 GET  /account/conversations/<uuid:conversation_id> 302 200 403 403 403 403 403 302
 GET  /account/conversations/keeping                302 200 403 403 403 403 403 302
 POST /account/conversations/keeping                401 302 403 403 403 403 403 401
+GET  /account/data                                 302 200 200 200 200 200 200 302
+GET  /account/data/close                           302 200 403 403 403 403 403 302
+POST /account/data/close                           401 422 403 403 403 403 403 401
+POST /account/data/take-back                       401 409 403 403 403 403 403 401
 GET  /account/days.json                            302 200 403 403 403 403 403 302
 GET  /account/exports                              302 200 403 403 200 403 200 302
 GET  /account/exports/<uuid:work_id>               302 200 403 403 404 403 404 302

@@ -25,6 +25,7 @@ FRAMES = {
     "portal.messages.purging": "one batch of what is kept no longer",
     "portal.messages.purged_quarantine": "one batch of lines set aside",
     "portal.messages.sealing_job": "one batch of what lies open",
+    "portal.privacy.closing": "the deletion of one account whose owner left",
     "portal.privacy.purging": "one step of a purge, which is gone on with when it dies",
     "portal.messages.export_rows": "one batch of an export, sent or written before the next is read",
     "portal.messages.export_files": "the offer of a file, and the end of many",

@@ -46,8 +46,6 @@ NOT_YET = {
     "NETWORK_REMOVED": "being built",
     "PICTURE_CHANGED": "being built",
     "PICTURE_REMOVED": "being built",
-    "CLOSING_ASKED": "being built",
-    "CLOSING_TAKEN_BACK": "being built",
     "DATA_ASKED": "being built",
     "MAIL_TESTED": "being built",
     "MAIL_RETRIED": "being built",

@@ -10,6 +10,7 @@ from portal.core.access import Capability
 from portal.core.text import gettext
 from portal.pages.account import (
     conversations,
+    data,
     exports,
     home,
     keys,
@@ -28,7 +29,19 @@ from portal.web.navigation import Entry, navigation
 if TYPE_CHECKING:
     from flask import Flask
 
-SUBJECTS = (home, usage, keys, conversations, prompts, exports, profile, security, sessions, reauth)
+SUBJECTS = (
+    home,
+    usage,
+    keys,
+    conversations,
+    prompts,
+    exports,
+    profile,
+    security,
+    sessions,
+    data,
+    reauth,
+)
 
 
 def register(app: Flask) -> None:
@@ -53,6 +66,7 @@ def frame() -> dict[str, Any]:
         Entry(gettext("Profile"), "account.profile.index", "user", Capability.OWN_PROFILE),
         Entry(gettext("Security"), "account.security.index", "shield-lock", Capability.OWN_SECURITY),
         Entry(gettext("Sessions"), "account.sessions.index", "device-laptop", Capability.OWN_SESSIONS),
+        Entry(gettext("Your data"), "account.data.index", "database", Capability.OWN_PROFILE),
     ]
     who = actor()
     # An error page knows no viewer and asks the database nothing.

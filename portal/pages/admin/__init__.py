@@ -30,7 +30,21 @@ from portal.web.navigation import Entry, navigation
 if TYPE_CHECKING:
     from flask import Flask
 
-SUBJECTS = (dashboard, usage, users, deleted, staff, admins, plans, clients, logs, exports, status_checks, jobs, audit)
+SUBJECTS = (
+    dashboard,
+    usage,
+    users,
+    deleted,
+    staff,
+    admins,
+    plans,
+    clients,
+    logs,
+    exports,
+    status_checks,
+    jobs,
+    audit,
+)
 
 
 def register(app: Flask) -> None:

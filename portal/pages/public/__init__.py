@@ -25,7 +25,18 @@ from portal.web.gates import Audience, guard
 if TYPE_CHECKING:
     from flask import Flask
 
-SUBJECTS = (home, sign_in, registration, invitation, confirm, forgotten, reset, setup, theme, status)
+SUBJECTS = (
+    home,
+    sign_in,
+    registration,
+    invitation,
+    confirm,
+    forgotten,
+    reset,
+    setup,
+    theme,
+    status,
+)
 
 
 def register(app: Flask) -> None:
