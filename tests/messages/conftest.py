@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,13 @@ import orjson
 import pytest
 
 from portal.accounts.models import Account
-from portal.core.settings import Settings
+from portal.core import clock
+from portal.core.settings import Settings, load
 from portal.messages.spool import spool_of
 from portal.messages.spool_file import FileSpool
 from portal.messages.spool_protocol import Spool, body_of, line_of
 from tests.conftest import Machine
+from tests.messages.spools import Make
 from tests.people import make_account
 
 
@@ -83,3 +85,30 @@ def leave_behind(spool: FileSpool, name: str, *lines: bytes) -> Path:
 def record(**fields: Any) -> dict[str, Any]:
     """A record of Alice's, as a client writes it."""
     return {"username": "alice", "messages": [{"role": "user", "content": "hello"}], **fields}
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    """Makes spools on one folder, as so many processes have; `make(spool_max_bytes=…)`."""
+    made = []
+
+    def make_one(**given: Any) -> FileSpool:
+        made.append(FileSpool(load({}, folder=tmp_path, data_dir=tmp_path, **given)))
+        return made[-1]
+
+    yield make_one
+    for spool in made:
+        spool.close()
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Let so many seconds pass for whoever measures time."""
+    passed = [0.0]
+    measured = clock.monotonic
+    monkeypatch.setattr(clock, "monotonic", lambda: measured() + passed[0])
+
+    def wait(seconds: float) -> None:
+        passed[0] += seconds
+
+    return wait
