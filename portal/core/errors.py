@@ -57,6 +57,12 @@ class Closing(SignInNeeded):
     """The account is on its way out: nothing is open but taking it back and one's data; the frame leads there."""
 
 
+class StepOver(SignInNeeded):
+    """What a browser began on the way in is over, was done already, or never was; it begins again at the start."""
+
+    words = lazy_gettext("That took too long, or was done already. Begin again from the start.")
+
+
 class Forbidden(PortalError):
     """Known, but not allowed."""
 

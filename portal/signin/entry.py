@@ -101,7 +101,7 @@ def enter_with_factor(
 ) -> Entered:
     """The second half: `show` looks at what was given as the factor and answers its name, or None when it is wrong.
 
-    Raises Invalid for a wrong one, SignInNeeded when the first half is over, spent or void.
+    Raises Invalid for a wrong one, StepOver when the first half is over, spent or void.
     """
     _, account, _ = look_at_step(step_secret, Step.FACTOR)
     if account is None:

@@ -15,9 +15,8 @@ from sqlalchemy import delete, select, update
 from portal.accounts.models import Account
 from portal.core import clock, crypto
 from portal.core.database import db
-from portal.core.errors import SignInNeeded
+from portal.core.errors import StepOver
 from portal.core.ids import new_secret
-from portal.core.text import gettext
 from portal.signin.models import SignInStep
 
 if TYPE_CHECKING:
@@ -28,12 +27,14 @@ class Step(StrEnum):
     """What was begun; it is good for nothing else."""
 
     FACTOR = "factor"
+    AUTHENTICATOR = "authenticator"
     PASSKEY = "passkey"
     PROVIDER = "provider"
 
 
 LIFETIMES = {
     Step.FACTOR: timedelta(minutes=10),
+    Step.AUTHENTICATOR: timedelta(minutes=15),
     Step.PASSKEY: timedelta(minutes=5),
     Step.PROVIDER: timedelta(minutes=10),
 }
@@ -62,7 +63,7 @@ def begin_step(step: Step, account: Account | None, facts: dict[str, Any]) -> st
 def look_at_step(secret: str | None, step: Step) -> tuple[SignInStep, Account | None, dict[str, Any]]:
     """The step of this browser with its account and facts, unspent.
 
-    Raises SignInNeeded when it is over, spent, of another sort, or its account has changed since.
+    Raises StepOver when it is over, spent, of another sort, or its account has changed since.
     """
     found = db.session.get(SignInStep, crypto.digest(secret)) if secret else None
     if found is None or found.step != step or found.expires_at <= clock.now():
@@ -74,7 +75,7 @@ def look_at_step(secret: str | None, step: Step) -> tuple[SignInStep, Account | 
 
 
 def take_step(secret: str | None, step: Step) -> tuple[Account | None, dict[str, Any]]:
-    """Use the step up: one guarded statement, so of many at once one goes on. Raises SignInNeeded."""
+    """Use the step up: one guarded statement, so of many at once one goes on. Raises StepOver."""
     found, account, facts = look_at_step(secret, step)
     taken = db.session.execute(
         delete(SignInStep)
@@ -122,5 +123,5 @@ def _place(digest: bytes) -> str:
     return f"sign_in_steps.facts:{digest.hex()}"
 
 
-def _over() -> SignInNeeded:
-    return SignInNeeded(gettext("That took too long, or was done already. Sign in again from the start."))
+def _over() -> StepOver:
+    return StepOver()

@@ -23,7 +23,7 @@ from portal.core.actor import ActorKind
 from portal.core.database import db, transaction
 from portal.core.text import gettext
 from portal.web import faces, problems
-from portal.web.identity import actor, note_visit
+from portal.web.identity import actor, note_visit, viewer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,11 +123,23 @@ def register_errors(app: Flask) -> None:
             return answer_error(error)
         return redirect(url_for("public.sign_in.index", next=request.full_path.rstrip("?")))
 
+    @app.errorhandler(errors.StepOver)
+    def begin_again(error: errors.StepOver) -> ResponseReturnValue:
+        """To the start of what is over: the sign-in page, or for somebody signed in the page they were on."""
+        if is_machine_path(request.path):
+            return answer_error(error)
+        db.session.rollback()
+        flash(str(error.words), "yellow")
+        if viewer() is None:
+            return redirect(url_for("public.sign_in.index", next=request.args.get("next")))
+        return redirect(url_for("account.security.index"))
+
     @app.errorhandler(errors.FactorNeeded)
     def lead_to_factors(_error: errors.FactorNeeded) -> ResponseReturnValue:
-        """To where a second factor is set up: nothing else is open until there is one."""
+        """To where a second factor is set up, and from there back here: nothing else is open until there is one."""
         db.session.rollback()
-        return redirect(url_for("account.security.index"))
+        here = request.full_path.rstrip("?") if request.method in {"GET", "HEAD"} else None
+        return redirect(url_for("account.security.index", next=here))
 
     @app.errorhandler(errors.Closing)
     def lead_to_closing(_error: errors.Closing) -> ResponseReturnValue:

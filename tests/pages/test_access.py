@@ -62,6 +62,14 @@ POST /account/prompts/new                          401 422 403 403 403 403 403 4
 GET  /account/reauth                               302 302 302 302 302 302 302 302
 POST /account/reauth                               401 302 302 302 302 302 302 401
 GET  /account/security                             302 200 200 200 200 200 200 302
+GET  /account/security/authenticator               302 200 200 200 200 200 200 302
+POST /account/security/authenticator               401 302 302 302 302 302 302 401
+GET  /account/security/authenticator/confirm       302 200 200 200 200 200 200 302
+POST /account/security/authenticator/confirm       401 422 422 422 422 422 422 401
+POST /account/security/authenticator/remove        401 409 409 409 409 409 409 401
+GET  /account/security/recovery-codes              302 200 200 200 200 200 200 302
+POST /account/security/recovery-codes              401 409 409 409 409 409 409 401
+POST /account/security/recovery-codes/file         401 400 400 400 400 400 400 401
 GET  /account/sessions                             302 200 200 200 200 200 200 302
 POST /account/sessions/<uuid:session_id>/end       401 302 404 404 404 404 404 401
 GET  /account/usage                                302 200 403 403 403 403 403 302
@@ -178,6 +186,9 @@ GET  /setup/<token>                                404 404 404 404 404 404 404 4
 POST /setup/<token>                                404 404 404 404 404 404 404 404
 GET  /sign-in                                      200 302 302 302 302 302 302 200
 POST /sign-in                                      422 422 422 422 422 422 422 422
+GET  /sign-in/factor                               302 302 302 302 302 302 302 302
+POST /sign-in/factor                               302 302 302 302 302 302 302 302
+POST /sign-in/factor/cancel                        302 302 302 302 302 302 302 302
 GET  /staff                                        302 404 200 200 200 404 404 302
 GET  /staff/exports/<uuid:user_id>/new             302 404 403 403 200 404 404 302
 POST /staff/exports/<uuid:user_id>/new             401 404 403 403 422 404 404 401

@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from portal.web.frame import Doorward
 
 PAGES = {"public", "account", "staff", "admin"}
+# What has a page of its own below the page of another subject.
+BELOW = {
+    "account.authenticator": "security",
+    "account.passkeys": "security",
+    "account.password": "security",
+    "account.recovery_codes": "security",
+}
 # The subject that answers at the audience's own address. Public pages have addresses of their own.
 FRONT = {"account": "home", "staff": "desk", "admin": "dashboard"}
 
@@ -46,6 +53,8 @@ def misnamed_routes(app: Flask) -> list[str]:
 def address_of(audience: str, subject: str) -> str:
     """The address under which a subject answers."""
     top = "/api/v1" if audience == "api" else f"/{audience}"
+    if above := BELOW.get(f"{audience}.{subject}"):
+        top = f"{top}/{above}"
     return top if FRONT.get(audience) == subject else f"{top}/{subject.replace('_', '-')}"
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 SEALERS = {
     "portal.mail.outbox": "mails",
     "portal.signin.steps": "steps of signing in",
+    "portal.signin.authenticator": "authenticator apps",
     "portal.privacy.deletion": "deleted users",
     "portal.messages.sealing": "records set aside",
     "portal.core.data_keys": "data keys",

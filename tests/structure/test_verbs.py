@@ -26,6 +26,7 @@ NOT_VERBS = {
     "portal.signin.entry.check_may_enter": "the checks that every way in applies to whoever showed who they are",
     "portal.signin.entry.admit": "how every way in lets in whoever passed those checks",
     "portal.signin.entry.refusal": "the error of a refused sign-in, with its trace",
+    "portal.signin.recovery.make_recovery_codes": "how verbs that set up the first factor make its codes",
     "portal.signin.sessions.renew_session": "how verbs give the actor's own session another secret",
     "portal.signin.sessions.keep_only_session": "how verbs end every session but the actor's own",
     "portal.accounts.zones.move_account": "how verbs put an account into another zone",
@@ -45,6 +46,8 @@ NOT_VERBS = {
 }
 # Verbs that write rows and no audit entry, and why that is right.
 UNRECORDED = {
+    "portal.signin.authenticator.begin_authenticator": "a step of this browser: the app counts once confirmed",
+    "portal.signin.codes.give_up": "drops what this browser had begun and not finished",
     "portal.work.long_work.stop_work": "ends one's own work early; what was done of it is recorded by who began it",
     "portal.messages.exporting.stop_export": "the same, of an export",
     "portal.messages.exporting.drop_export": "deletes one's own file; what it held was recorded when it was asked for",

@@ -9,6 +9,7 @@ from flask import Blueprint
 from portal.core.access import Capability
 from portal.core.text import gettext
 from portal.pages.account import (
+    authenticator,
     conversations,
     data,
     exports,
@@ -17,6 +18,7 @@ from portal.pages.account import (
     profile,
     prompts,
     reauth,
+    recovery_codes,
     security,
     sessions,
     usage,
@@ -41,6 +43,8 @@ SUBJECTS = (
     sessions,
     data,
     reauth,
+    authenticator,
+    recovery_codes,
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, render_template
+from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
 from portal.accounts.directory import own_account
@@ -25,4 +25,5 @@ def index() -> ResponseReturnValue:
         account=account,
         factors=factors_of(account.id),
         owes=owes_factor(account),
+        next=request.args.get("next"),
     )

@@ -8,6 +8,7 @@ from flask import Blueprint
 
 from portal.pages.public import (
     confirm,
+    factor,
     forgotten,
     home,
     invitation,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 SUBJECTS = (
     home,
     sign_in,
+    factor,
     registration,
     invitation,
     confirm,
