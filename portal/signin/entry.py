@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import msgspec
 
@@ -14,10 +16,10 @@ from portal.audit import events
 from portal.audit.record import Target, record
 from portal.core import settings
 from portal.core.access import open_to_all
-from portal.core.errors import Invalid
+from portal.core.errors import Invalid, LimitReached
 from portal.core.text import gettext
 from portal.signin import passwords, throttle
-from portal.signin.devices import UNKNOWN, Browser, note_device
+from portal.signin.devices import UNKNOWN, Browser, is_known, note_device
 from portal.signin.sessions import actor_of, begin_session
 from portal.signin.steps import Step, begin_step, failure_at, look_at_step, take_step
 
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
     from portal.core.actor import Actor
     from portal.core.text import Shown
+
+NOBODY = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +56,46 @@ def sign_in(actor: Actor, typed_name: str, password: str, browser: Browser = UNK
 
     A suspension is told only after the right password. Raises Invalid, LimitReached.
     """
-    counters = (throttle.counter_of("name", typed_name), throttle.counter_of("address", actor.address))
-    throttle.check_throttle(*counters)
     account = account_named(typed_name)
-    right = passwords.check_password(password, account.password_hash if account else None)
+    own, *shared = _counters(actor, typed_name, account, browser)
+    throttle.take_try(own, *shared)
+    try:
+        right = passwords.check_password(password, account.password_hash if account else None)
+    except LimitReached as busy:
+        busy.trace = (lambda: throttle.give_back(own, *shared),)
+        raise
     if not right or account is None or is_shut(account):
-        raise refusal(actor, gettext("The name or the password is not right."), "wrong", None, counters)
-    check_may_enter(actor, account)
-    if account.password_hash and passwords.needs_upgrade(account.password_hash):
-        account.password_hash = passwords.hash_password(password)
-    throttle.forget_failures(counters[0])
+        raise refusal(actor, gettext("The name or the password is not right."), "wrong", None, ())
+    try:
+        check_may_enter(actor, account)
+    except Invalid as refused:
+        refused.trace = (*refused.trace, lambda: throttle.forget_failures(own))
+        raise
+    upgraded = _upgraded(account, password)
+    if upgraded:
+        account.password_hash = upgraded
+    throttle.settle(own, *shared)
     return admit(actor, account, browser, method="password")
+
+
+def _counters(actor: Actor, typed_name: str, account: Account | None, browser: Browser) -> tuple[str, ...]:
+    """What a try counts for: the browser alone where it is known to the account, or else the name and everybody."""
+    # Asked of nobody too, so that a name that is not there takes as long.
+    if is_known(account.id if account else NOBODY, browser) and account is not None:
+        return (throttle.counter_of("known", f"{account.id} {browser.secret}"),)
+    return (
+        throttle.counter_of("name", typed_name),
+        throttle.counter_of("address", actor.address),
+        throttle.counter_of("all-sign-ins", ""),
+    )
+
+
+def _upgraded(account: Account, password: str) -> str | None:
+    """Another hash to store for this password, where the one of before is of an older sort."""
+    if account.password_hash and passwords.needs_upgrade(account.password_hash):
+        with suppress(LimitReached):  # next time then
+            return passwords.hash_password(password)
+    return None
 
 
 def is_shut(account: Account) -> bool:

@@ -1,33 +1,32 @@
-"""Passwords: what is accepted, and hashing that never starves other work.
+"""Passwords: what is accepted, how it is kept, and what opens.
 
-A password is NFKC-normalised, pre-hashed (base64 of SHA-384 over a fixed label and the password) and then
-given to bcrypt, which reads 72 bytes at most. The scheme tag beside the hash says so.
+A password is NFKC-normalised, pre-hashed (base64 of SHA-384 over a fixed label and the password) and then given to
+bcrypt, which reads 72 bytes at most. The scheme tag beside the hash says so; plain bcrypt hashes from elsewhere open
+too, and are replaced at the next sign-in.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import os
-import threading
+import re
 import unicodedata
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 from importlib import resources
 
 import bcrypt
 
-from portal.core import database, settings
-from portal.core.errors import Invalid, LimitReached
+from portal.core import settings
+from portal.core.errors import Invalid
 from portal.core.text import folded, gettext
+from portal.signin.hashing import hashed
 
 SCHEME = "s384$"
 LABEL = b"doorward password 1\0"
 MOST = 1024
 LEAST_FOR_STAFF = 15
-_at_once = threading.BoundedSemaphore(max(1, (os.cpu_count() or 2) - 1))
-_waiting = threading.Semaphore(8)
+# Whatever else stands in the column opens nothing. A higher cost than the settings may ask for would hash for hours.
+_STORED = re.compile(r"(?P<scheme>s384\$)?(?P<hash>\$2[aby]\$(?P<cost>0[4-9]|1[0-6])\$[./A-Za-z0-9]{53})", re.ASCII)
 
 
 def _prepared(password: str) -> bytes:
@@ -35,49 +34,47 @@ def _prepared(password: str) -> bytes:
     return base64.b64encode(hashlib.sha384(LABEL + text).digest())
 
 
-@contextmanager
-def _turn() -> Iterator[None]:
-    """One of the few hashing places; a queue that is full answers 429 at once instead of growing."""
-    if database.in_transaction():
-        raise RuntimeError("hashing inside a transaction holds everybody up")
-    if not _waiting.acquire(blocking=False):
-        raise LimitReached(gettext("Many people are signing in just now. Try again in a moment."), retry_after=2)
-    try:
-        with _at_once:
-            yield
-    finally:
-        _waiting.release()
-
-
 def hash_password(password: str) -> str:
     """The hash to store, with its scheme tag. Raises LimitReached when too many hash at once."""
-    with _turn():
-        made = bcrypt.hashpw(_prepared(password), bcrypt.gensalt(settings.current().bcrypt_cost))
-    return SCHEME + made.decode()
-
-
-@lru_cache(maxsize=4)
-def _decoy(cost: int) -> bytes:
-    return bcrypt.hashpw(b"nobody", bcrypt.gensalt(cost))
+    cost = settings.current().bcrypt_cost
+    return SCHEME + hashed(lambda: bcrypt.hashpw(_prepared(password), bcrypt.gensalt(cost))).decode()
 
 
 def check_password(password: str, stored: str | None) -> bool:
-    """Whether the password opens the hash. No hash takes as long as a wrong password. Raises LimitReached."""
-    decoy = _decoy(settings.current().bcrypt_cost)
-    with _turn():
-        if stored is None:
-            bcrypt.checkpw(_prepared(password), decoy)
+    """Whether the password opens the hash. No hash, one that cannot be read, and one of a lower cost take as long as
+    a wrong password. Raises LimitReached when too many hash at once."""
+    known = _STORED.fullmatch(stored or "")
+    wanted = settings.current().bcrypt_cost
+
+    def check() -> bool:
+        if known is None:
+            bcrypt.hashpw(_prepared(password), bcrypt.gensalt(wanted))
             return False
-        if stored.startswith(SCHEME):
-            return bcrypt.checkpw(_prepared(password), stored.removeprefix(SCHEME).encode())
-        return bcrypt.checkpw(password.encode("utf-8", "surrogatepass")[:72], stored.encode())
+        # Plain bcrypt looks at 72 bytes, and earlier versions cut what was longer.
+        plain = password.encode("utf-8", "surrogatepass")[:72]
+        right = bcrypt.checkpw(_prepared(password) if known["scheme"] else plain, known["hash"].encode())
+        if not right:
+            # 2^c more, and the double of it, and so on: together as much as one of the wanted cost.
+            for cost in range(int(known["cost"]), wanted):
+                bcrypt.hashpw(_prepared(password), bcrypt.gensalt(cost))
+        return right
+
+    return hashed(check)
 
 
 def needs_upgrade(stored: str) -> bool:
     """Whether a hash is of an older scheme or a lower cost than the settings ask for."""
-    if not stored.startswith(SCHEME):
-        return True
-    return int(stored.removeprefix(SCHEME).split("$")[2]) < settings.current().bcrypt_cost
+    known = _STORED.fullmatch(stored)
+    return known is None or not known["scheme"] or int(known["cost"]) < settings.current().bcrypt_cost
+
+
+def least_for(kind: str) -> int:
+    """How many characters a password of this kind of account has at least. Where a second factor is required of staff
+    or admins, theirs need be no longer than a user's."""
+    now = settings.current()
+    if kind == "user" or kind in now.require_factor:
+        return now.password_min_length
+    return max(now.password_min_length, LEAST_FOR_STAFF)
 
 
 @lru_cache(maxsize=1)
@@ -89,9 +86,7 @@ def _common() -> frozenset[str]:
 def check_policy(password: str, *, kind: str, username: str = "", email: str = "", field: str = "password") -> None:
     """Refuse what is too short, too common, or holds the person's or the site's name. Raises Invalid at `field`."""
     length = len(unicodedata.normalize("NFKC", password))
-    least = settings.current().password_min_length
-    if kind != "user":
-        least = max(least, LEAST_FOR_STAFF)
+    least = least_for(kind)
     low = folded(password)
     if length < least:
         raise Invalid({field: gettext("Use at least %(least)s characters.", least=least)})

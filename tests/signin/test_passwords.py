@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import threading
+import time
 from importlib import resources
+from statistics import median
 
 import bcrypt
 import pytest
 
-from portal.audit import events
-from portal.audit.record import record
-from portal.core.access import job_actor
-from portal.core.database import db
-from portal.core.errors import Invalid, LimitReached
-from portal.signin.passwords import check_password, check_policy, hash_password, needs_upgrade
+from portal.core import settings
+from portal.core.errors import Invalid
+from portal.signin.passwords import check_password, check_policy, hash_password, least_for, needs_upgrade
 from portal.web.frame import Doorward
 from tests.people import PASSWORD
-from tests.races import race
 
 EMOJI = "\U0001f511"
 
@@ -137,27 +134,59 @@ def test_nobody_and_no_password_never_open(bare: Doorward) -> None:
     assert not check_password("", None)
 
 
-def test_hashing_inside_a_transaction_is_refused(app: Doorward) -> None:
-    record(job_actor("test"), events.ACCOUNT_RESTORED)
-    db.session.flush()
-    for call in (lambda: hash_password(PASSWORD), lambda: check_password(PASSWORD, None)):
-        with pytest.raises(RuntimeError, match="inside a transaction"):
-            call()
-    db.session.rollback()
-    assert hash_password(PASSWORD)
+HOSTILE = ["", "x", "s384$", "$2b$12$", "$2b$31$" + "a" * 53, "s384$$2b$17$" + "a" * 53, "$2b$04$" + "!" * 53]
+HOSTILE += [
+    "$2b$04$" + "a" * 52,
+    "$2b$04$" + "a" * 54,
+    "$2b$\u0664\u0664$" + "a" * 53,
+    "$1$salt$hash",
+    "\0",
+    "$2x$04$" + "a" * 53,
+]
+
+
+@pytest.mark.parametrize("stored", HOSTILE)
+def test_what_is_no_hash_opens_nothing_and_breaks_nothing(bare: Doorward, stored: str) -> None:
+    for password in (PASSWORD, "", stored):
+        assert not check_password(password, stored)
+    assert needs_upgrade(stored)
+
+
+@pytest.mark.parametrize("version", ["2a", "2b", "2y"])
+@pytest.mark.parametrize("cost", [5, 6, 7, 8])
+def test_hashes_of_fifteen_years_ago_open(bare: Doorward, version: str, cost: int) -> None:
+    stored = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(cost)).decode().replace("$2b$", f"${version}$")
+    assert check_password(PASSWORD, stored)
+    assert not check_password(PASSWORD + "x", stored)
+    assert needs_upgrade(stored)
 
 
 @pytest.mark.parametrize("setting", [{"bcrypt_cost": 10}])
-def test_a_burst_is_answered_at_once_instead_of_queueing(bare: Doorward) -> None:
-    def hash_once(_: int) -> str:
-        with bare.app_context():
-            try:
-                hash_password(PASSWORD)
-            except LimitReached as error:
-                return f"wait {error.retry_after}"
-            return "hashed"
+def test_nothing_that_is_stored_is_looked_at_with_less_work(bare: Doorward) -> None:
+    stored = {
+        "as now": hash_password(PASSWORD),
+        "none": None,
+        "older": bcrypt.hashpw(b"other", bcrypt.gensalt(6)).decode(),
+        "a little older": bcrypt.hashpw(b"other", bcrypt.gensalt(9)).decode(),
+        "hostile": "$2b$31$" + "a" * 53,
+    }
 
-    answers = race(30, hash_once)
-    assert set(answers) == {"hashed", "wait 2"}
-    assert answers.count("hashed") >= 8
-    assert threading.active_count() < 60
+    def work(kept: str | None) -> float:
+        begun = time.process_time()
+        assert not check_password("wrong words here", kept)
+        return time.process_time() - begun
+
+    for kept in stored.values():
+        work(kept)
+    spent = {name: median(work(kept) for _ in range(7)) for name, kept in stored.items()}
+    assert max(spent.values()) < 1.3 * min(spent.values()), spent
+
+
+@pytest.mark.parametrize(("required", "least"), [([], 15), (["admin"], 15), (["staff"], 12), (["staff", "admin"], 12)])
+def test_who_must_have_a_second_factor_needs_no_longer_password(
+    bare: Doorward, required: list[str], least: int
+) -> None:
+    settings.enter(settings.current().model_copy(update={"require_factor": required}))
+    assert least_for("staff") == least
+    assert (refusal("quiet lamp 4", kind="staff") == "") is (least == 12)
+    settings.leave()
