@@ -69,6 +69,7 @@ BAD: list[tuple[tuple[str, ...], str]] = [
     (("credits", "list", "nobody"), "nobody"),
     (("account", "reset-link", "nobody"), "nobody"),
     (("account", "unlock", "nobody"), "nobody"),
+    (("account", "reset-factor", "nobody"), "nobody"),
 ]
 
 

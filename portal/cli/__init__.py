@@ -14,9 +14,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from portal import create_app, serving
 from portal.accounts.directory import UserFilter, account_named, list_users, user_record
+from portal.cli.account import account
 from portal.cli.backup import backup
 from portal.cli.credits import credits
-from portal.cli.frame import echo_json, fail, in_frame, load_settings, named_account, opened, ready_app, refuse_settings
+from portal.cli.frame import echo_json, fail, in_frame, load_settings, opened, ready_app, refuse_settings
 from portal.cli.keys import keys
 from portal.cli.plans import plans
 from portal.cli.rotate import rotate
@@ -32,9 +33,7 @@ from portal.insight.clocks import check_clock
 from portal.insight.health import check_parts, is_ready
 from portal.jobs.runner import run_job
 from portal.jobs.table import JOBS
-from portal.signin import throttle
 from portal.signin.registration import NewPerson, create_admin
-from portal.signin.reset import start_reset
 from portal.work.runs import latest_run
 
 
@@ -44,6 +43,7 @@ def main() -> None:
     """The front desk of a metered service."""
 
 
+main.add_command(account)
 main.add_command(backup)
 main.add_command(credits)
 main.add_command(keys)
@@ -239,28 +239,3 @@ def users_show(name: str) -> None:
             "time_zone": user.time_zone,
         }
     )
-
-
-@main.group()
-def account() -> None:
-    """One account: reset-link, unlock."""
-
-
-@account.command("reset-link")
-@click.argument("name")
-@in_frame
-def account_reset_link(name: str) -> None:
-    """A link that sets a new password, for whoever cannot get mail."""
-    found = named_account(name)
-    link = start_reset(operator_actor(), found.id)
-    click.echo(link or f"a link was mailed to the address of {found.username}")
-
-
-@account.command("unlock")
-@click.argument("name")
-@in_frame
-def account_unlock(name: str) -> None:
-    """Forget failed sign-ins of an account."""
-    found = named_account(name)
-    throttle.forget_failures(throttle.counter_of("name", found.username), throttle.counter_of("name", found.email))
-    click.echo(f"{found.username} may try again")

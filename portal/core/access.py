@@ -61,6 +61,7 @@ class Capability(StrEnum):
     LOG_QUARANTINE = "log.quarantine", "See records that could not be stored, try them again, drop them."
     ENCRYPTION_ROTATE = "encryption.rotate", "Put a new encryption key in the place of the old ones."
     BACKUP = "backup", "Make backups and restore them."
+    ACCOUNT_RESCUE = "account.rescue", "Hand out a reset link; lift the lock of an account."
 
     KEY_VERIFY = "key.verify", "Ask whether an API key is good, and spend."
     USAGE_CONSUME = "usage.consume", "Spend for a user without a key."
@@ -138,7 +139,7 @@ SCOPES: dict[str, frozenset[Capability]] = {
 
 EVERYTHING: frozenset[Capability] = frozenset(Capability)
 # What no account and no client is ever given: it wants the machine itself.
-OPERATOR_ONLY: frozenset[Capability] = frozenset({C.ENCRYPTION_ROTATE, C.BACKUP})
+OPERATOR_ONLY: frozenset[Capability] = frozenset({C.ENCRYPTION_ROTATE, C.BACKUP, C.ACCOUNT_RESCUE})
 
 RANK_USER, RANK_STAFF, RANK_ADMIN, RANK_FULL_ADMIN, RANK_OPERATOR = 10, 20, 40, 50, 100
 

@@ -94,6 +94,8 @@ GET  /admin/deleted                                302 404 404 404 404 403 200 3
 POST /admin/deleted/<uuid:user_id>/restore         401 404 404 404 404 403 302 401
 GET  /admin/exports/<uuid:user_id>/new             302 404 404 404 404 403 200 302
 POST /admin/exports/<uuid:user_id>/new             401 404 404 404 404 403 422 401
+GET  /admin/factors/<uuid:account_id>              302 404 404 404 404 403 200 302
+POST /admin/factors/<uuid:account_id>              401 404 404 404 404 403 422 401
 GET  /admin/jobs                                   302 404 404 404 404 403 200 302
 GET  /admin/jobs/<name>                            302 404 404 404 404 403 200 302
 POST /admin/jobs/<name>/pause                      401 404 404 404 404 403 302 401
@@ -221,6 +223,7 @@ OBJECTS = {
     "record_id": "set aside",
     "/account/usage/refusals/<uuid:decision_id>": "alice's refusal",
     "staff_id": "tim",
+    "account_id": "bob",
     "admin_id": "max",
     "client_id": "client",
     "plan_id": "plan",

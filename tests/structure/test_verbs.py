@@ -26,6 +26,7 @@ NOT_VERBS = {
     "portal.signin.entry.check_may_enter": "the checks that every way in applies to whoever showed who they are",
     "portal.signin.entry.admit": "how every way in lets in whoever passed those checks",
     "portal.signin.entry.refusal": "the error of a refused sign-in, with its trace",
+    "portal.signin.factor_reset.stands_above": "a question about ranks",
     "portal.signin.recovery.make_recovery_codes": "how verbs that set up the first factor make its codes",
     "portal.signin.sessions.renew_session": "how verbs give the actor's own session another secret",
     "portal.signin.sessions.keep_only_session": "how verbs end every session but the actor's own",

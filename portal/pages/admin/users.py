@@ -134,6 +134,7 @@ def _record_page(user_id: UUID, status: int = 200, **forms: Any) -> ResponseRetu
         ledger=list_ledger(who, user_id).items[:LATEST],
         entries=entries_about(who, user_id),
         purge_after=purge_date(),
+        has_factor=user.has_factor,
         viewer_zone=_viewer_zone(),
         may={capability.name: who.may(capability) for capability in Capability},
         **given,

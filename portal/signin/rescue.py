@@ -1,0 +1,57 @@
+"""What the operator does at the command line for whoever is shut out: a link in the hand, an end to waiting."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from portal.accounts.lifecycle import target_of
+from portal.accounts.links import Purpose, make_link
+from portal.accounts.models import Account, State
+from portal.accounts.notices import notify
+from portal.audit import events
+from portal.audit.record import record
+from portal.core.access import Capability, needs
+from portal.core.database import db
+from portal.core.errors import Conflict, NotFound
+from portal.core.text import gettext
+from portal.mail.rendering import site_link
+from portal.signin import throttle
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from portal.core.actor import Actor
+
+
+@needs(Capability.ACCOUNT_RESCUE)
+def hand_out_reset_link(actor: Actor, account_id: UUID) -> str:
+    """A link that sets a new password, to be handed over. The second factor stays. Raises NotFound, Conflict."""
+    account = _living(account_id)
+    if account.state != State.ACTIVE:
+        raise Conflict(gettext("Only an active account can reset its password."))
+    link = site_link(make_link(Purpose.RESET, account))
+    record(actor, events.PASSWORD_RESET_STARTED, target_of(account))
+    return link
+
+
+@needs(Capability.ACCOUNT_RESCUE)
+def unlock(actor: Actor, account_id: UUID) -> Account:
+    """Forget failed sign-ins and second factors, and lift a lock. Raises NotFound."""
+    account = _living(account_id)
+    throttle.forget_failures(
+        throttle.counter_of("name", account.username),
+        throttle.counter_of("name", account.email),
+        throttle.counter_of("factor", str(account.id)),
+    )
+    was_locked, account.locked_at = account.locked_at is not None, None
+    record(actor, events.ACCOUNT_UNLOCKED, target_of(account))
+    if was_locked:
+        notify(account, gettext("Your account is open again: the lock was lifted by whoever runs this site."))
+    return account
+
+
+def _living(account_id: UUID) -> Account:
+    account = db.session.get(Account, account_id)
+    if account is None or account.state == State.DELETED:
+        raise NotFound
+    return account
