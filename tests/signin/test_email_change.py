@@ -138,7 +138,8 @@ def test_only_whoever_showed_shortly_before_who_they_are_may_ask(person: Callabl
 @pytest.mark.parametrize(
     "typed",
     ["", "alice", "alice@", "@new.example", "a b@new.example", "alice@new.example\r\nBcc: eve@example.org",
-     "alice@new.example, eve@example.org", "al\u200bice@new.example", "\uff41@new@example.org", "x" * 65 + "@new.example",
+     "alice@new.example, eve@example.org", "al\u200bice@new.example", "\uff41@new@example.org",
+     "x" * 65 + "@new.example",
      OLD, "ALICE@EXAMPLE.ORG", "alice@\u202enew.example"],
 )  # fmt: skip
 def test_what_is_no_address_or_ones_own_is_refused(person: Callable[..., Visitor], typed: str) -> None:
