@@ -28,6 +28,11 @@ def upgrade() -> None:
     op.add_column("accounts", sa.Column("locked_at", INSTANT, nullable=True))
     op.add_column("accounts", sa.Column("theme", sa.String(length=5), nullable=False, server_default="auto"))
     op.add_column("accounts", sa.Column("picture_id", sa.Uuid(), nullable=True))
+    op.add_column("accounts", sa.Column("renamed_at", INSTANT, nullable=True))
+    op.add_column("reserved_names", sa.Column("until", INSTANT, nullable=True))
+    op.create_index("ix_reserved_names_until", "reserved_names", ["until"])
+    op.create_index("ix_one_time_links_expires", "one_time_links", ["expires_at"])
+    op.create_index("ix_outbox_state", "outbox", ["state", "id"])
     op.add_column("users", sa.Column("closes_at", INSTANT, nullable=True))
     op.create_index("ix_users_closes_at", "users", ["closes_at"])
     op.add_column("failure_counts", sa.Column("last_at", INSTANT, nullable=True))
@@ -50,9 +55,13 @@ def downgrade() -> None:
         for name in ("entered_at", "proven_at", "method"):
             batch_op.drop_column(name)
     op.drop_column("failure_counts", "last_at")
+    op.drop_index("ix_outbox_state", "outbox")
+    op.drop_index("ix_one_time_links_expires", "one_time_links")
+    op.drop_index("ix_reserved_names_until", "reserved_names")
+    op.drop_column("reserved_names", "until")
     op.drop_index("ix_users_closes_at", "users")
     op.drop_column("users", "closes_at")
-    for name in ("picture_id", "theme", "locked_at", "has_factor"):
+    for name in ("renamed_at", "picture_id", "theme", "locked_at", "has_factor"):
         op.drop_column("accounts", name)
 
 

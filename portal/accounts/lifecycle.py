@@ -9,6 +9,7 @@ from sqlalchemy import func, select, update
 from portal.accounts import names
 from portal.accounts.links import Purpose, make_link
 from portal.accounts.models import Account, Admin, Kind, StaffMember, State, User
+from portal.accounts.notices import address_of, tell_former_address
 from portal.accounts.zones import check_pause, move_account
 from portal.audit import events
 from portal.audit.record import Target, record
@@ -94,7 +95,7 @@ def edit_user(
     if user.version != version:
         raise Conflict(gettext("Someone else changed this record while you were editing it. Nothing was saved."))
     shown, canonical = names.checked_email(email)
-    if canonical != user.email_canonical and names.email_taken(canonical):
+    if names.email_taken(canonical, but=user.id):
         raise Invalid({"email": gettext("Another account has this address.")})
     if daily_limit_override is not None and not 0 <= daily_limit_override <= 1_000_000:
         raise Invalid({"daily_limit_override": gettext("A whole number from 0 to 1,000,000.")})
@@ -109,6 +110,7 @@ def edit_user(
     changed = sorted(name for name, value in wanted.items() if getattr(user, name) != value)
     if not changed:
         return user
+    former = address_of(user)
     for name in changed:
         setattr(user, name, wanted[name])
     if user.email_canonical != canonical:
@@ -116,6 +118,7 @@ def edit_user(
         raise_epoch(user)  # a link mailed to the address of before must not open the account
         if settings.current().confirm_email and user.state == State.ACTIVE:
             mail_confirmation(user)
+        tell_former_address(user, former)
     names.refresh_search_text(user)
     record(actor, events.ACCOUNT_EDITED, target_of(user), {"changed": changed})
     return user

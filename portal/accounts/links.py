@@ -51,6 +51,8 @@ PATHS = {
 }
 # By these an owner undoes what a thief did: no later change of the thief's, and no later mail, kills them.
 LASTING = {Purpose.KEEP_EMAIL, Purpose.NOT_ME}
+KEPT_AFTER = timedelta(days=1)
+BATCH = 500
 
 
 def make_link(purpose: Purpose, account: Account | None, facts: dict[str, Any] | None = None) -> str:
@@ -109,3 +111,44 @@ def spend_link(token: str, purpose: Purpose) -> OneTimeLink:
     if spent is None:
         raise _gone()
     return link
+
+
+def drop_later_links(link: OneTimeLink) -> None:
+    """End every other link of the account that was made after this one: it was mailed to whom this one overrules."""
+    later = OneTimeLink.created_at >= link.created_at
+    _write(
+        delete(OneTimeLink).where(OneTimeLink.account_id == link.account_id, later, OneTimeLink.digest != link.digest)
+    )
+
+
+def latest_link(purpose: Purpose, account: Account) -> OneTimeLink | None:
+    """The link of this purpose that the account could still use, if there is one."""
+    query = select(OneTimeLink).where(
+        OneTimeLink.account_id == account.id,
+        OneTimeLink.purpose == purpose.value,
+        OneTimeLink.epoch == account.epoch,
+        OneTimeLink.used_at.is_(None),
+        OneTimeLink.expires_at > clock.now(),
+    )
+    return db.session.scalars(query.order_by(OneTimeLink.created_at.desc()).limit(1)).first()
+
+
+def drop_links(purpose: Purpose, account: Account) -> None:
+    """End the links of this purpose."""
+    _write(delete(OneTimeLink).where(OneTimeLink.account_id == account.id, OneTimeLink.purpose == purpose.value))
+
+
+def forget_links(account_id: UUID) -> None:
+    """End every link of an account; what they say of it goes with them."""
+    _write(delete(OneTimeLink).where(OneTimeLink.account_id == account_id))
+
+
+def tidy_links() -> int:
+    """Delete a batch of links that ran out KEPT_AFTER ago. Answers how many were."""
+    over = select(OneTimeLink.digest).where(OneTimeLink.expires_at <= clock.now() - KEPT_AFTER).limit(BATCH)
+    gone = delete(OneTimeLink).where(OneTimeLink.digest.in_(over)).returning(OneTimeLink.purpose)
+    return len(_write(gone).all())
+
+
+def _write(statement: Any) -> Any:
+    return db.session.execute(statement.execution_options(synchronize_session=False))

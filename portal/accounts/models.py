@@ -74,6 +74,7 @@ class Account(Model):
     locked_at: Mapped[datetime | None] = mapped_column(default=None)
     theme: Mapped[str] = mapped_column(String(5), default="auto")
     picture_id: Mapped[UUID | None] = mapped_column(default=None)
+    renamed_at: Mapped[datetime | None] = mapped_column(default=None)
 
     __mapper_args__ = {  # noqa: RUF012  # SQLAlchemy reads it from the class
         "polymorphic_on": "kind",
@@ -184,7 +185,10 @@ class OneTimeLink(Model):
     """A mailed or printed link that works once: only its digest is kept, bound to a purpose and to the epoch."""
 
     __tablename__ = "one_time_links"
-    __table_args__ = (Index("ix_one_time_links_account", "account_id", "purpose"),)
+    __table_args__ = (
+        Index("ix_one_time_links_account", "account_id", "purpose"),
+        Index("ix_one_time_links_expires", "expires_at"),
+    )
 
     digest: Mapped[bytes] = mapped_column(primary_key=True)
     purpose: Mapped[str] = mapped_column(String(20))
@@ -208,9 +212,11 @@ class Picture(Model):
 
 
 class ReservedName(Model):
-    """The digest of a deleted user's name or e-mail, which stays taken until the purge."""
+    """The digest of a name or e-mail that nobody else may take: a deleted user's, until the purge; one that an account
+    gave up, until `until`."""
 
     __tablename__ = "reserved_names"
 
     digest: Mapped[str] = mapped_column(String(64), primary_key=True)
     account_id: Mapped[UUID]
+    until: Mapped[datetime | None] = mapped_column(default=None, index=True)

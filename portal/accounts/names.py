@@ -1,18 +1,28 @@
-"""Taking a name: canonical once, unique by the database, not one that a deleted user still holds."""
+"""Taking a name: canonical once, unique by the database, not one that somebody else gave up a moment ago or that a
+deleted user still holds."""
 
 from __future__ import annotations
 
 import unicodedata
+from typing import TYPE_CHECKING, Any
 from zoneinfo import available_timezones
 
-from sqlalchemy import select
+from sqlalchemy import delete, or_, select
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from portal.accounts.models import Account, ReservedName
-from portal.core import crypto
-from portal.core.database import db
+from portal.core import clock, crypto
+from portal.core.database import db, dialect_name
 from portal.core.errors import Invalid
 from portal.core.text import BadName, canonical_email, canonical_username, clean_line, folded, gettext
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from uuid import UUID
+
+BATCH = 500
 _ZONES = frozenset(available_timezones())
 
 
@@ -27,22 +37,52 @@ def reserved_digest(kind: str, canonical: str) -> str:
     return crypto.keyed_digest(f"reserved-{kind}", canonical)
 
 
-def _is_reserved(kind: str, canonical: str) -> bool:
+def reserve(kind: str, canonical: str, account_id: UUID, *, until: datetime | None = None) -> None:
+    """Keep a name of this account from everybody else: until an instant, or for good. Whoever reserves it is the one
+    who held it, so a reservation of before is over and overwritten."""
+    insert: Callable[..., Any] = postgres_insert if dialect_name() == "postgresql" else sqlite_insert
+    held = {"account_id": account_id, "until": until}
+    row = insert(ReservedName).values(digest=reserved_digest(kind, canonical), **held)
+    db.session.execute(row.on_conflict_do_update(index_elements=["digest"], set_=held))
+
+
+def release(kind: str, canonical: str) -> None:
+    """Reserve a name no more: its holder took it back."""
     digests = crypto.keyed_digests(f"reserved-{kind}", canonical)
-    held = db.session.scalar(select(ReservedName.account_id).where(ReservedName.digest.in_(digests)).limit(1))
-    return held is not None
+    _write(delete(ReservedName).where(ReservedName.digest.in_(digests)))
 
 
-def username_taken(canonical: str) -> bool:
-    """Whether an account holds this name, or a deleted user still does."""
+def forget_reservations() -> int:
+    """Delete a batch of reservations that are over. Answers how many were."""
+    over = select(ReservedName.digest).where(ReservedName.until <= clock.now()).limit(BATCH)
+    return len(_write(delete(ReservedName).where(ReservedName.digest.in_(over)).returning(ReservedName.digest)).all())
+
+
+def _write(statement: Any) -> Any:
+    return db.session.execute(statement.execution_options(synchronize_session=False))
+
+
+def _is_reserved(kind: str, canonical: str, but: UUID | None) -> bool:
+    query = select(ReservedName.account_id).where(
+        ReservedName.digest.in_(crypto.keyed_digests(f"reserved-{kind}", canonical)),
+        or_(ReservedName.until.is_(None), ReservedName.until > clock.now()),
+    )
+    if but is not None:
+        query = query.where(ReservedName.account_id != but)
+    return db.session.scalar(query.limit(1)) is not None
+
+
+def username_taken(canonical: str, *, but: UUID | None = None) -> bool:
+    """Whether an account holds this name, or one that gave it up or was deleted still does. `but` is an account that
+    may have it."""
     held = db.session.scalar(select(Account.id).where(Account.username_canonical == canonical))
-    return held is not None or _is_reserved("username", canonical)
+    return held not in {None, but} or _is_reserved("username", canonical, but)
 
 
-def email_taken(canonical: str) -> bool:
-    """Whether an account holds this address, or a deleted user still does."""
+def email_taken(canonical: str, *, but: UUID | None = None) -> bool:
+    """The same of an e-mail address."""
     held = db.session.scalar(select(Account.id).where(Account.email_canonical == canonical))
-    return held is not None or _is_reserved("email", canonical)
+    return held not in {None, but} or _is_reserved("email", canonical, but)
 
 
 def checked_username(typed: str) -> tuple[str, str]:

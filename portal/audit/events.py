@@ -63,6 +63,7 @@ NOT_ME_SAID = _event("sign_in.disowned", words("said that a sign-in was not thei
 ACCOUNT_LOCKED = _event("account.locked", words("locked an account"))
 ACCOUNT_UNLOCKED = _event("account.unlocked", words("unlocked an account"))
 EMAIL_CHANGE_ASKED = _event("email.change_asked", words("asked for another e-mail address"))
+EMAIL_CHANGE_DROPPED = _event("email.change_dropped", words("took back a wish for another e-mail address"))
 EMAIL_CHANGED = _event("email.changed", words("changed the e-mail address"))
 EMAIL_KEPT = _event("email.kept", words("took back a change of the e-mail address"))
 USERNAME_CHANGED = _event("username.changed", words("changed the username"), "from", "to")

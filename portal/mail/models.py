@@ -15,7 +15,7 @@ class OutboxMail(Model):
     """One mail: waiting, sent, or given up. Address and values are sealed, and wiped once sent."""
 
     __tablename__ = "outbox"
-    __table_args__ = (Index("ix_outbox_due", "state", "next_try_at"),)
+    __table_args__ = (Index("ix_outbox_due", "state", "next_try_at"), Index("ix_outbox_state", "state", "id"))
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     template: Mapped[str] = mapped_column(String(60))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import or_, select
 
 from portal.accounts import names
 from portal.accounts.lifecycle import raise_epoch, target_of
-from portal.accounts.models import Account, ReservedName, State, User
+from portal.accounts.links import forget_links
+from portal.accounts.models import Account, State, User
 from portal.audit import events
 from portal.audit.record import Target, record
 from portal.core import clock, crypto, settings
@@ -77,9 +78,10 @@ def delete_user(actor: Actor, user_id: UUID, *, typed_name: str) -> DeletedUser:
         sealed=crypto.seal(kept, place=_place(user.id)),
     )
     db.session.add(deleted)
-    db.session.add(ReservedName(digest=names.reserved_digest("username", user.username_canonical), account_id=user.id))
+    names.reserve("username", user.username_canonical, user.id)
     if user.email_canonical:
-        db.session.add(ReservedName(digest=names.reserved_digest("email", user.email_canonical), account_id=user.id))
+        names.reserve("email", user.email_canonical, user.id)
+    forget_links(user.id)
     revoke_all_keys(actor, user.id)
     raise_epoch(user)
     user.state = State.DELETED.value
@@ -115,7 +117,9 @@ def restore_user(actor: Actor, user_id: UUID) -> User:
     user.email_verified_at = datetime.fromisoformat(verified) if verified else None
     raise_epoch(user)
     names.refresh_search_text(user)
-    db.session.execute(delete(ReservedName).where(ReservedName.account_id == user.id))
+    names.release("username", user.username_canonical)
+    if user.email_canonical:
+        names.release("email", user.email_canonical)
     db.session.delete(deleted)
     record(actor, events.ACCOUNT_RESTORED, target_of(user))
     return user

@@ -35,7 +35,7 @@ def ask_for_reset(actor: Actor, typed_name: str) -> None:
     throttle.count_failure(*counters)
     account = account_named(typed_name)
     if account is not None and account.state == State.ACTIVE and account.email:
-        _mail_link(account)
+        mail_reset_link(account)
         record(actor, events.PASSWORD_RESET_STARTED, target_of(account))
 
 
@@ -51,12 +51,13 @@ def start_reset(actor: Actor, account_id: UUID) -> str | None:
     check_managed(actor, account)
     if account.state != State.ACTIVE:
         raise Conflict(gettext("Only an active account can reset its password."))
-    link = _mail_link(account)
+    link = mail_reset_link(account)
     record(actor, events.PASSWORD_RESET_STARTED, target_of(account))
     return None if settings.current().mail_leaves else link
 
 
-def _mail_link(account: Account) -> str:
+def mail_reset_link(account: Account) -> str:
+    """Mail the link by which a new password is chosen; answers it. One of before dies."""
     link = site_link(make_link(Purpose.RESET, account))
     values = {"name": account.shown_name, "link": link}
     write_mail(account.email or "", "reset", values, language=account.language, account_id=account.id)

@@ -293,9 +293,9 @@ def test_another_address_is_unconfirmed_and_ends_sessions_and_mailed_links(bob: 
 @pytest.mark.parametrize("setting", [{"confirm_email": True}])
 def test_another_address_is_confirmed_by_a_mail_to_it(bob: User) -> None:
     edit(bob, email="robert@example.org")
-    mail = db.session.scalars(select(OutboxMail)).one()
+    mail = db.session.scalars(select(OutboxMail).where(OutboxMail.template == "confirm")).one()
     opened = crypto.unseal(mail.sealed or "", place=f"outbox:{mail.id}")
-    assert (mail.template, opened["to"]) == ("confirm", "robert@example.org")
+    assert opened["to"] == "robert@example.org"
     look_at_link(opened["values"]["link"].rpartition("/")[2], Purpose.CONFIRM)
 
 

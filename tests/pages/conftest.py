@@ -132,7 +132,7 @@ def house(machine: Callable[..., Machine], key_of: Callable[..., str], talk: Cal
     """The ids of everybody and everything: Alice and Bob with a key, a conversation and a session each; users and
     staff in every state; a client, a plan, a job; links not yet used."""
     people: dict[str, Account] = {
-        name: make_account(name) for name in ("alice", "bob", "dora", "tess", "theo", "tara", "max", "ada")
+        name: make_account(name) for name in ("alice", "bob", "kay", "dora", "tess", "theo", "tara", "max", "ada")
     }
     people |= {"sid": make_account("sid", state="suspended"), "ivy": make_account("ivy", state="invited")}
     people["ida"] = make_account("ida", state="invited")
@@ -153,6 +153,9 @@ def house(machine: Callable[..., Machine], key_of: Callable[..., str], talk: Cal
         delete_user(operator_actor().because("asked for it"), people["dora"].id, typed_name="dora")
         for purpose, name in ((Purpose.CONFIRM, "bob"), (Purpose.RESET, "alice"), (Purpose.INVITATION, "ida")):
             things[purpose.value] = make_link(purpose, people[name]).rpartition("/")[2]
+        for purpose, name in ((Purpose.NEW_EMAIL, "bob"), (Purpose.KEEP_EMAIL, "kay")):
+            facts = dict.fromkeys(("email", "canonical"), f"{name}@other.example")
+            things[purpose.value] = make_link(purpose, people[name], facts).rpartition("/")[2]
     things["set aside"] = set_aside_record(people["bob"])
     client = db.session.scalars(select(ServiceClient.id).where(ServiceClient.name == "old gate")).one()
     return things | {"client": client, "plan": default_plan().id, "job": "reset_daily_limits", "file": "icon.svg"}

@@ -35,6 +35,9 @@ GET  /account/data/close                           302 200 403 403 403 403 403 3
 POST /account/data/close                           401 422 403 403 403 403 403 401
 POST /account/data/take-back                       401 409 403 403 403 403 403 401
 GET  /account/days.json                            302 200 403 403 403 403 403 302
+GET  /account/email                                302 200 200 200 200 200 200 302
+POST /account/email                                401 422 422 422 422 422 422 401
+POST /account/email/forget                         401 302 302 302 302 302 302 401
 GET  /account/exports                              302 200 403 403 200 403 200 302
 GET  /account/exports/<uuid:work_id>               302 200 403 403 404 403 404 302
 POST /account/exports/<uuid:work_id>/delete        401 409 403 403 404 403 404 401
@@ -78,6 +81,8 @@ GET  /account/usage/months.json                    302 200 403 403 403 403 403 3
 GET  /account/usage/refusals                       302 200 403 403 403 403 403 302
 GET  /account/usage/refusals/<uuid:decision_id>    302 200 403 403 403 403 403 302
 POST /account/usage/warnings                       401 302 403 403 403 403 403 401
+GET  /account/username                             302 200 200 200 200 200 200 302
+POST /account/username                             401 422 422 422 422 422 422 401
 GET  /admin                                        302 404 404 404 404 200 200 302
 GET  /admin/admins                                 302 404 404 404 404 403 200 302
 GET  /admin/admins/<uuid:admin_id>                 302 404 404 404 404 403 200 302
@@ -179,7 +184,11 @@ GET  /health/live                                  200 200 200 200 200 200 200 2
 GET  /health/ready                                 200 200 200 200 200 200 200 200
 GET  /invitation/<token>                           200 200 200 200 200 200 200 200
 POST /invitation/<token>                           422 422 422 422 422 422 422 422
+GET  /keep-email/<token>                           200 200 200 200 200 200 200 200
+POST /keep-email/<token>                           302 302 302 302 302 302 302 302
 GET  /metrics                                      200 200 200 200 200 200 200 200
+GET  /new-email/<token>                            200 200 200 200 200 200 200 200
+POST /new-email/<token>                            302 302 302 302 302 302 302 302
 GET  /register                                     200 302 302 302 302 302 302 200
 POST /register                                     422 302 302 302 302 302 302 422
 GET  /reset/<token>                                200 200 200 200 200 200 200 200
@@ -235,6 +244,8 @@ OBJECTS = {
     "/admin/staff/<uuid:staff_id>/reactivate": "tom",
     "/admin/staff/<uuid:staff_id>/invite": "ted",
     "/confirm/<token>": "confirm",
+    "/new-email/<token>": "new_email",
+    "/keep-email/<token>": "keep_email",
     "/reset/<token>": "reset",
     "/invitation/<token>": "invitation",
     "/setup/<token>": "setup",

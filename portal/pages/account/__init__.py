@@ -12,6 +12,7 @@ from portal.pages.account import (
     authenticator,
     conversations,
     data,
+    email,
     exports,
     home,
     keys,
@@ -22,6 +23,7 @@ from portal.pages.account import (
     security,
     sessions,
     usage,
+    username,
 )
 from portal.usage.warnings import own_mark
 from portal.web.gates import Audience, guard
@@ -45,6 +47,8 @@ SUBJECTS = (
     reauth,
     authenticator,
     recovery_codes,
+    email,
+    username,
 )
 
 
