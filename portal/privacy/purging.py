@@ -76,7 +76,8 @@ def _purge(user_id: UUID) -> None:
     with transaction():
         for ledger in (CreditEntry, Refund):
             _write(update(ledger).where(ledger.user_id == user_id).values(reason=""))
-        nameless: dict[str, Any] = {"time_zone": "UTC", "language": "en", "last_seen_at": Account.created_at}
+        nameless: dict[str, Any] = {"time_zone": "UTC", "language": "en", "theme": "auto", "picture_id": None}
+        nameless["last_seen_at"] = Account.created_at
         _write(update(Account).where(Account.id == user_id).values(nameless))
         _write(delete(DeletedUser).where(DeletedUser.user_id == user_id))
         record(job_actor(PURGE_USERS_JOB), events.ACCOUNT_PURGED, Target("user", user_id))

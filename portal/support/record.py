@@ -88,6 +88,7 @@ class MaskedRecord:
     email_verified: bool
     state: str
     closes_at: datetime | None
+    picture_id: UUID | None
     time_zone: str
     language: str
     created_at: datetime
@@ -148,6 +149,7 @@ def open_record(actor: Actor, user_id: UUID) -> MaskedRecord:
         email_verified=user.email_verified_at is not None,
         state=user.state,
         closes_at=user.closes_at,
+        picture_id=user.picture_id,
         time_zone=user.time_zone,
         language=user.language,
         created_at=user.created_at,

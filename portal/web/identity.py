@@ -24,6 +24,7 @@ from portal.web.envelope import REQUEST_ID
 from portal.web.requests import unwrapped
 
 if TYPE_CHECKING:
+    from uuid import UUID
     from wsgiref.types import WSGIEnvironment
 
     from flask import Response
@@ -93,6 +94,11 @@ class Viewer(UserMixin):  # type: ignore[misc]  # flask-login is untyped
     def palette(self) -> str:
         """For the avatar."""
         return palette_of(self.username)
+
+    @property
+    def picture(self) -> UUID | None:
+        """Their picture, if they sent one."""
+        return self.account.picture_id
 
     @property
     def home_url(self) -> str:

@@ -37,6 +37,7 @@ ACCOUNT = [
     "/account/usage/refusals?q=no-decision",
     "/account/profile",
     "/account/sessions",
+    "/account/picture",
     "/account/data",
     "/account/data/close",
 ]

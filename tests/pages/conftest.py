@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from uuid import UUID
 
 import pytest
+from PIL import Image
 from sqlalchemy import select
 
 from portal.accounts.links import Purpose, make_link
-from portal.accounts.models import Account, StaffMember
+from portal.accounts.models import Account, Picture, StaffMember
+from portal.accounts.pictures import set_picture
 from portal.clients.models import ServiceClient
 from portal.core import clock
 from portal.core.access import operator_actor
@@ -114,6 +117,15 @@ def ask_for_export(person: Account) -> UUID:
         return begin_work(actor_named(person.username), EXPORT, arguments, epoch=person.epoch).id
 
 
+def draw_picture(person: Account) -> UUID:
+    """A picture that a person sent."""
+    drawn = io.BytesIO()
+    Image.new("RGB", (8, 8), (200, 120, 40)).save(drawn, "PNG")
+    with transaction():
+        set_picture(actor_named(person.username), drawn.getvalue())
+    return db.session.scalars(select(Picture.id).where(Picture.account_id == person.id)).one()
+
+
 def things_of(person: Account) -> House:
     """A person's key, conversation, log and session."""
     found: House = {}
@@ -148,6 +160,7 @@ def house(machine: Callable[..., Machine], key_of: Callable[..., str], talk: Cal
         things |= things_of(people[name])
         things[f"{name}'s refusal"] = refuse(people[name])
         things[f"{name}'s prompt"] = keep_prompt(people[name])
+        things[f"{name}'s picture"] = draw_picture(people[name])
         things[f"{name}'s export"] = ask_for_export(people[name])
     with transaction():
         delete_user(operator_actor().because("asked for it"), people["dora"].id, typed_name="dora")

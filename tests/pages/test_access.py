@@ -54,6 +54,10 @@ GET  /account/keys/<uuid:key_id>/rotate            302 200 403 403 403 403 403 3
 POST /account/keys/<uuid:key_id>/rotate            401 422 403 403 403 403 403 401
 GET  /account/keys/new                             302 200 403 403 403 403 403 302
 POST /account/keys/new                             401 422 403 403 403 403 403 401
+GET  /account/picture                              302 200 200 200 200 200 200 302
+POST /account/picture                              401 422 422 422 422 422 422 401
+GET  /account/picture/<uuid:picture_id>            302 404 200 200 200 404 200 302
+POST /account/picture/remove                       401 302 302 302 302 302 302 401
 GET  /account/profile                              302 200 200 200 200 200 200 302
 POST /account/profile                              401 302 302 302 302 302 302 401
 GET  /account/prompts                              302 200 403 403 403 403 403 302
@@ -225,6 +229,7 @@ OBJECTS = {
     "session_id": "alice's session",
     "work_id": "alice's export",
     "prompt_id": "alice's prompt",
+    "picture_id": "bob's picture",
     "user_id": "bob",
     "decision_id": "bob's refusal",
     "lease_id": "bob's refusal",
@@ -338,6 +343,7 @@ PRIVATE = [
     ("GET", "/account/prompts/{}", "bob's prompt"),
     ("POST", "/account/prompts/{}", "bob's prompt"),
     ("POST", "/account/prompts/{}/delete", "bob's prompt"),
+    ("GET", "/account/picture/{}", "bob's picture"),
     ("GET", "/account/exports/{}", "bob's export"),
     ("POST", "/account/exports/{}/stop", "bob's export"),
     ("POST", "/account/exports/{}/delete", "bob's export"),
