@@ -21,7 +21,7 @@ from portal.core.places import migrations_dir
 from portal.core.settings import Settings, load
 from portal.jobs.runner import Clock
 from portal.mail.rendering import site_link
-from portal.signin.registration import offer_setup
+from portal.signin.first_admin import offer_setup
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -33,7 +33,8 @@ from portal.insight.clocks import check_clock
 from portal.insight.health import check_parts, is_ready
 from portal.jobs.runner import run_job
 from portal.jobs.table import JOBS
-from portal.signin.registration import NewPerson, create_admin
+from portal.signin.first_admin import create_admin
+from portal.signin.registration import NewPerson
 from portal.work.runs import latest_run
 
 

@@ -21,6 +21,8 @@ from portal.messages.sealing_job import lies_open, seal_message_logs
 from portal.privacy.closing import CLOSE_JOB, close_accounts
 from portal.privacy.purging import PURGE_USERS_JOB, purge_deleted_users
 from portal.repeats.service import forget_kept
+from portal.signin.steps import forget_steps
+from portal.signin.throttle import forget_counts
 from portal.usage.leases import end_leases
 from portal.usage.months import turn_months
 from portal.usage.plan_changes import begin_due_plans
@@ -108,6 +110,16 @@ def _warn_users() -> str:
 
 def _forget_refusals() -> str:
     return f"forgot {forget_refusals()}"
+
+
+def _forget_tries() -> str:
+    forgotten = 0
+    while True:
+        with transaction():
+            batch = forget_steps() + forget_counts()
+        forgotten += batch
+        if not batch:
+            return f"forgot {forgotten}"
 
 
 def _forget_warnings() -> str:
@@ -207,6 +219,7 @@ JOBS: dict[str, Job] = {
             3600,
         ),
         Job("forget_refusals", words("Deletes refusals older than 30 days."), _forget_refusals, 3600),
+        Job("forget_tries", words("Forgets unfinished sign-ins and tries that count no more."), _forget_tries, 3600),
         Job("forget_warnings", words("Deletes warnings of days over 30 days ago."), _forget_warnings, 3600),
         Job("begin_plans", words("Makes plans that have begun the present ones."), _begin_plans, 3600),
         Job("turn_months", words("Turns the plan credits of users who are in a new month."), _turn_months, 3600),

@@ -139,15 +139,17 @@ def enter_with_factor(
     _, account, _ = look_at_step(step_secret, Step.FACTOR)
     if account is None:
         raise TypeError("a factor is owed by an account")
-    counters = (throttle.counter_of("factor", str(account.id)), throttle.counter_of("address", actor.address))
-    throttle.check_throttle(*counters)
+    # In a browser that is known, strangers who know the password keep nobody from the second half.
+    known = browser.secret if is_known(account.id, browser) else ""
+    own, shared = throttle.counter_of("factor", f"{account.id} {known}"), throttle.counter_of("address", actor.address)
+    throttle.take_try(own, shared)
     check_may_enter(actor, account)
     method = show(account)
     if method is None:
         words = gettext("That is not right, or was used before.")
-        raise refusal(actor, words, "factor", account, counters, failure_at(step_secret))
+        raise refusal(actor, words, "factor", account, (), failure_at(step_secret))
     take_step(step_secret, Step.FACTOR)
-    throttle.forget_failures(counters[0])
+    throttle.settle(own, shared)
     return _enter(actor, account, browser, method)
 
 

@@ -9,7 +9,6 @@ from sqlalchemy.exc import IntegrityError
 
 from portal.accounts import names
 from portal.accounts.lifecycle import (
-    admins_exist,
     check_managed,
     checked_level,
     checked_permissions,
@@ -17,10 +16,10 @@ from portal.accounts.lifecycle import (
     target_of,
 )
 from portal.accounts.links import Purpose, look_at_link, make_link, spend_link
-from portal.accounts.models import Account, Admin, Kind, StaffMember, State, User
+from portal.accounts.models import Account, Admin, StaffMember, State, User
 from portal.audit import events
 from portal.audit.record import record
-from portal.core import access, clock, settings
+from portal.core import clock, settings
 from portal.core.access import Capability, needs, open_to_all
 from portal.core.database import db
 from portal.core.errors import Forbidden, Invalid, NotFound
@@ -50,7 +49,7 @@ class NewPerson:
     time_zone: str = ""
 
 
-def _checked(person: NewPerson, *, tell_email: bool) -> tuple[dict[str, str], bool]:
+def checked_person(person: NewPerson, *, tell_email: bool) -> tuple[dict[str, str], bool]:
     """Columns for the names, and whether the e-mail is taken. All wrong fields are told at once. Raises Invalid."""
     wrong: dict[str, Shown] = {}
     columns: dict[str, str] = {}
@@ -78,8 +77,11 @@ def _checked(person: NewPerson, *, tell_email: bool) -> tuple[dict[str, str], bo
     return columns, taken
 
 
-def _add(account: Account) -> None:
-    """Add a new account; of several who take one name at the same moment the database lets one through."""
+def add_account(account: Account) -> None:
+    """Store a new account; of several who take one name at the same moment the database lets one through.
+
+    Raises Invalid at `username` or `email`.
+    """
     names.refresh_search_text(account)
     try:
         with db.session.begin_nested():
@@ -101,18 +103,19 @@ def register(actor: Actor, person: NewPerson, password: str) -> User | None:
     """
     if settings.current().registration != "open":
         raise Forbidden(gettext("Registration is not open here."))
-    counter = throttle.counter_of("register", actor.address)
-    throttle.check_throttle(counter)
-    columns, email_taken = _checked(person, tell_email=True)
+    throttle.take_try(throttle.counter_of("register", actor.address), throttle.counter_of("all-registrations", ""))
+    columns, email_taken = checked_person(person, tell_email=True)
     passwords.check_policy(password, kind="user", username=person.username, email=person.email)
     hashed = passwords.hash_password(password)
     plan = default_plan()
     confirm = bool(settings.current().confirm_email)
     if email_taken and not confirm:
         raise Invalid({"email": gettext("Another account has this address.")})
-    throttle.count_failure(counter)
+    if confirm:
+        # By the address as typed, known or not: nobody fills the letter box of another.
+        throttle.count_try(throttle.counter_of("mail", columns["email"]), throttle.counter_of("all-mails", ""))
     if email_taken:
-        _tell_owner(columns["email"])
+        tell_owner(columns["email"])
         return None
     user = User(
         id=new_id(),
@@ -124,10 +127,10 @@ def register(actor: Actor, person: NewPerson, password: str) -> User | None:
         last_seen_at=clock.now(),
     )
     try:
-        _add(user)
+        add_account(user)
     except Invalid as error:
         if confirm and set(error.fields) == {"email"}:  # somebody took it a moment ago: answered as if before
-            _tell_owner(columns["email"])
+            tell_owner(columns["email"])
             return None
         raise
     own = actor_of(user, address=actor.address, request_id=actor.request_id, credential="none")
@@ -138,7 +141,7 @@ def register(actor: Actor, person: NewPerson, password: str) -> User | None:
     return None
 
 
-def _tell_owner(email: str) -> None:
+def tell_owner(email: str) -> None:
     """Tell the owner of an address, and nobody else, that somebody wanted to register with it."""
     write_mail(email, "already_registered", {"link": site_link("/forgotten")})
 
@@ -170,8 +173,8 @@ class Invitation:
 @needs(Capability.USER_WRITE)
 def invite_user(actor: Actor, person: NewPerson, *, plan_id: UUID) -> Invitation:
     """A user who sets the own password by link. Raises Invalid."""
-    columns, taken = _checked(person, tell_email=False)
-    _refuse_taken(taken)
+    columns, taken = checked_person(person, tell_email=False)
+    refuse_taken(taken)
     user = User(id=new_id(), **columns, plan_id=plan_id, **_invited())
     return _invite(actor, user)
 
@@ -180,8 +183,8 @@ def invite_user(actor: Actor, person: NewPerson, *, plan_id: UUID) -> Invitation
 def invite_staff(actor: Actor, person: NewPerson, *, level: int) -> Invitation:
     """A staff member of this level. Raises Invalid, Forbidden."""
     checked_level(actor, level)
-    columns, taken = _checked(person, tell_email=False)
-    _refuse_taken(taken)
+    columns, taken = checked_person(person, tell_email=False)
+    refuse_taken(taken)
     return _invite(actor, StaffMember(id=new_id(), **columns, level=level, **_invited()))
 
 
@@ -189,8 +192,8 @@ def invite_staff(actor: Actor, person: NewPerson, *, level: int) -> Invitation:
 def invite_admin(actor: Actor, person: NewPerson, *, permissions: list[str]) -> Invitation:
     """An admin with these permissions. Raises Invalid, Forbidden."""
     granted = checked_permissions(actor, permissions)
-    columns, taken = _checked(person, tell_email=False)
-    _refuse_taken(taken)
+    columns, taken = checked_person(person, tell_email=False)
+    refuse_taken(taken)
     return _invite(actor, Admin(id=new_id(), **columns, permissions=granted, **_invited()))
 
 
@@ -208,17 +211,23 @@ def _invited() -> dict[str, object]:
     return {"state": State.INVITED.value, "created_at": clock.now(), "last_seen_at": clock.now()}
 
 
-def _refuse_taken(taken: bool) -> None:
+def refuse_taken(taken: bool) -> None:
+    """Raises Invalid where the e-mail address is another account's: to admins that is told."""
     if taken:
         raise Invalid({"email": gettext("Another account has this address.")})
 
 
 def _invite(actor: Actor, account: Account) -> Invitation:
-    _add(account)
+    add_account(account)
     return _send_invitation(actor, account)
 
 
 def _send_invitation(actor: Actor, account: Account) -> Invitation:
+    throttle.count_try(
+        throttle.counter_of("mail", account.email),
+        throttle.counter_of("invite", str(actor.id)),
+        throttle.counter_of("all-mails", ""),
+    )
     link = site_link(make_link(Purpose.INVITATION, account))
     values = {"name": account.shown_name, "by": actor.name, "link": link}
     write_mail(account.email or "", "invitation", values, language=account.language, account_id=account.id)
@@ -247,54 +256,3 @@ def accept_invitation(actor: Actor, token: str, password: str) -> Account:
     own = actor_of(invited, address=actor.address, request_id=actor.request_id, credential="link")
     record(own, events.ACCOUNT_ACTIVATED, target_of(invited), {"kind": invited.kind})
     return invited
-
-
-def offer_setup() -> str | None:
-    """The path of a fresh link that makes the first admin, or None when there is one already."""
-    return None if admins_exist() else make_link(Purpose.SETUP, None)
-
-
-def look_at_setup(token: str) -> None:
-    """Raises NotFound unless this link can still make the first admin."""
-    look_at_link(token, Purpose.SETUP)
-    if admins_exist():
-        raise NotFound
-
-
-@open_to_all("whoever holds the set-up link printed at the first start")
-def make_first_admin(actor: Actor, token: str, person: NewPerson, password: str) -> Admin:
-    """Make the first admin: of many at once, one. Raises Invalid, NotFound."""
-    look_at_setup(token)
-    columns, taken = _checked(person, tell_email=False)
-    _refuse_taken(taken)
-    passwords.check_policy(password, kind=Kind.ADMIN.value, username=person.username, email=person.email)
-    hashed = passwords.hash_password(password)
-    spend_link(token, Purpose.SETUP)
-    if admins_exist():
-        raise NotFound
-    return _full_admin(actor, columns, hashed)
-
-
-@needs(Capability.ADMIN_MANAGE)
-def create_admin(actor: Actor, person: NewPerson, password: str) -> Admin:
-    """A full admin with a password, made at the command line by whoever owns the machine. Raises Invalid."""
-    columns, taken = _checked(person, tell_email=False)
-    _refuse_taken(taken)
-    passwords.check_policy(password, kind=Kind.ADMIN.value, username=person.username, email=person.email)
-    return _full_admin(actor, columns, passwords.hash_password(password))
-
-
-def _full_admin(actor: Actor, columns: dict[str, str], hashed: str) -> Admin:
-    admin = Admin(
-        id=new_id(),
-        **columns,
-        password_hash=hashed,
-        state=State.ACTIVE.value,
-        permissions=sorted(access.PERMISSIONS),
-        email_verified_at=clock.now(),
-        created_at=clock.now(),
-        last_seen_at=clock.now(),
-    )
-    _add(admin)
-    record(actor, events.FIRST_ADMIN_MADE, target_of(admin))
-    return admin

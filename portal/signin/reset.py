@@ -10,7 +10,7 @@ from portal.accounts.links import Purpose, look_at_link, make_link, spend_link
 from portal.accounts.models import Account, State
 from portal.accounts.notices import notify
 from portal.audit import events
-from portal.audit.record import record
+from portal.audit.record import Target, record
 from portal.core import clock, settings
 from portal.core.access import Capability, needs, open_to_all
 from portal.core.database import db
@@ -20,23 +20,29 @@ from portal.mail.outbox import write_mail
 from portal.mail.rendering import site_link
 from portal.signin import passwords, throttle
 from portal.signin.sessions import actor_of
+from portal.signin.vain import in_vain
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from portal.core.actor import Actor
 
+# Who is leaving may still come back, and needs the password for it.
+OPEN = {State.ACTIVE, State.CLOSING}
+
 
 @open_to_all("anybody may say that a password is forgotten; the answer is always the same")
 def ask_for_reset(actor: Actor, typed_name: str) -> None:
     """Mail a link when there is such an active account; tell nothing either way. Raises LimitReached."""
-    counters = (throttle.counter_of("mail", typed_name), throttle.counter_of("address", actor.address))
-    throttle.check_throttle(*counters)
-    throttle.count_failure(*counters)
+    throttle.count_try(*throttle.mail_counters(actor.address, typed_name))
     account = account_named(typed_name)
-    if account is not None and account.state == State.ACTIVE and account.email:
+    if account is not None and account.state in OPEN and account.email:
         mail_reset_link(account)
         record(actor, events.PASSWORD_RESET_STARTED, target_of(account))
+    else:
+        with in_vain():
+            write_mail(typed_name, "reset", {"name": typed_name, "link": site_link(make_link(Purpose.RESET, None))})
+            record(actor, events.PASSWORD_RESET_STARTED, Target("account"))
 
 
 @needs(Capability.USER_WRITE, Capability.STAFF_MANAGE, Capability.ADMIN_MANAGE)
@@ -51,6 +57,7 @@ def start_reset(actor: Actor, account_id: UUID) -> str | None:
     check_managed(actor, account)
     if account.state != State.ACTIVE:
         raise Conflict(gettext("Only an active account can reset its password."))
+    throttle.count_try(throttle.counter_of("mail", account.email), throttle.counter_of("all-mails", ""))
     link = mail_reset_link(account)
     record(actor, events.PASSWORD_RESET_STARTED, target_of(account))
     return None if settings.current().mail_leaves else link
@@ -67,7 +74,7 @@ def mail_reset_link(account: Account) -> str:
 def account_to_reset(token: str) -> Account:
     """Whose password a link resets, without spending it. Raises NotFound."""
     account = db.session.get(Account, look_at_link(token, Purpose.RESET).account_id)
-    if account is None or account.state != State.ACTIVE:
+    if account is None or account.state not in OPEN:
         raise NotFound
     return account
 

@@ -39,7 +39,7 @@ LONGEST = timedelta(minutes=15)
 QUIET = timedelta(hours=1)
 # How many tries are free. By account: a name from browsers that are strange to it, a browser that is known to it, a
 # second factor, whoever is signed in and is asked again. By address, and from everybody together.
-MOST = {"name": 5, "known": 5, "factor": 5, "reauth": 5, "address": 100, "mail": 5, "register": 30, "invite": 300}
+MOST = {"name": 5, "known": 5, "factor": 10, "reauth": 5, "address": 100, "mail": 5, "register": 50, "invite": 300}
 MOST |= {"all-sign-ins": 10_000, "all-mails": 2_000, "all-registrations": 2_000}
 GROWING = {"name", "known", "factor", "reauth"}
 BATCH = 500
@@ -51,6 +51,12 @@ def counter_of(sort: str, value: str | None) -> str:
     if sort in {"address", "register"}:
         value = neighbourhood(value)
     return f"{sort}:{crypto.keyed_digest('throttle', _canonical(value or ''))}"
+
+
+def mail_counters(address: str | None, typed_name: str) -> tuple[str, ...]:
+    """The counters of a mail that anybody may have sent to an account: of its name as typed, of where they are, of
+    all."""
+    return counter_of("mail", typed_name), counter_of("address", address), counter_of("all-mails", "")
 
 
 def _canonical(typed: str) -> str:
@@ -67,9 +73,14 @@ def take_try(*counters: str) -> None:
     What turns out right is given back. Raises LimitReached when one of them is full.
     """
     with transaction():
-        for name in sorted(counters):  # in one order, so that no two wait for each other
-            if db.session.execute(_counted(name, guarded=True)).first() is None:
-                raise _refusal(db.session.get_one(FailureCount, name, populate_existing=True))
+        count_try(*counters)
+
+
+def count_try(*counters: str) -> None:
+    """The same in the transaction of the act, for what is not slow. Raises LimitReached."""
+    for name in sorted(counters):  # in one order, so that no two wait for each other
+        if db.session.execute(_counted(name, guarded=True)).first() is None:
+            raise _refusal(db.session.get_one(FailureCount, name, populate_existing=True))
 
 
 def check_throttle(*counters: str) -> None:

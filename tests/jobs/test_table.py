@@ -28,6 +28,7 @@ SAYS = {
     "count_usage": r"counted",
     "warn_users": r"told 0, mailed 0",
     "forget_refusals": r"forgot 0",
+    "forget_tries": r"forgot 0",
     "forget_warnings": r"forgot 0",
     "end_leases": r"ended 0, lost 0",
     "forget_kept_answers": r"forgot 0",

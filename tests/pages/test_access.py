@@ -74,6 +74,8 @@ POST /account/security/authenticator               401 302 302 302 302 302 302 4
 GET  /account/security/authenticator/confirm       302 200 200 200 200 200 200 302
 POST /account/security/authenticator/confirm       401 422 422 422 422 422 422 401
 POST /account/security/authenticator/remove        401 409 409 409 409 409 409 401
+GET  /account/security/password                    302 200 200 200 200 200 200 302
+POST /account/security/password                    401 422 422 422 422 422 422 401
 GET  /account/security/recovery-codes              302 200 200 200 200 200 200 302
 POST /account/security/recovery-codes              401 409 409 409 409 409 409 401
 POST /account/security/recovery-codes/file         401 400 400 400 400 400 400 401
@@ -179,6 +181,8 @@ POST /api/v1/users/<uuid:user_id>/prompts           401 401 401 401 401 401 401 
 DELETE /api/v1/users/<uuid:user_id>/prompts/<uuid:prompt_id> 401 401 401 401 401 401 401 404
 GET  /api/v1/users/<uuid:user_id>/prompts/<uuid:prompt_id> 401 401 401 401 401 401 401 404
 PATCH /api/v1/users/<uuid:user_id>/prompts/<uuid:prompt_id> 401 401 401 401 401 401 401 415
+GET  /confirm                                      404 404 404 404 404 404 404 404
+POST /confirm                                      404 404 404 404 404 404 404 404
 GET  /confirm/<token>                              200 200 200 200 200 200 200 200
 POST /confirm/<token>                              302 302 302 302 302 302 302 302
 GET  /forgotten                                    200 200 200 200 200 200 200 200

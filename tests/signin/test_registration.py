@@ -14,14 +14,13 @@ from portal.core.database import db, transaction
 from portal.core.errors import Forbidden, Invalid, NotFound
 from portal.mail.models import OutboxMail
 from portal.privacy.deletion import delete_user
+from portal.signin.first_admin import create_admin, offer_setup
 from portal.signin.registration import (
     NewPerson,
     accept_invitation,
-    create_admin,
     invite_admin,
     invite_again,
     invite_staff,
-    offer_setup,
 )
 from portal.usage.models import CreditBalance
 from portal.usage.plans import default_plan

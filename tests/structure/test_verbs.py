@@ -47,6 +47,7 @@ NOT_VERBS = {
 }
 # Verbs that write rows and no audit entry, and why that is right.
 UNRECORDED = {
+    "portal.signin.confirmation.ask_for_confirmation": "mails a link; its POST is what changes something",
     "portal.signin.authenticator.begin_authenticator": "a step of this browser: the app counts once confirmed",
     "portal.signin.codes.give_up": "drops what this browser had begun and not finished",
     "portal.work.long_work.stop_work": "ends one's own work early; what was done of it is recorded by who began it",

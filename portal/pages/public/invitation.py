@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from portal.core.text import gettext
 from portal.pages.public.passwords import PasswordForm
+from portal.signin.passwords import least_for
 from portal.signin.registration import accept_invitation, invited_account
 from portal.web.forms import told_beside
 from portal.web.identity import actor
@@ -25,5 +26,6 @@ def index(token: str) -> ResponseReturnValue:
         if attempt.done:
             flash(gettext("Your account is ready. Sign in with your new password."), "green")
             return redirect(url_for("public.sign_in.index"))
-    page = render_template("public/invitation/index.html", form=form, account=account)
+    least = least_for(account.kind)
+    page = render_template("public/invitation/index.html", form=form, account=account, least=least)
     return page, 422 if form.is_submitted() else 200

@@ -8,12 +8,14 @@ from flask_wtf import FlaskForm
 from wtforms import EmailField, PasswordField, SelectChoice, SelectField, StringField
 from wtforms.validators import InputRequired, Length
 
+from portal.accounts.models import Kind
 from portal.accounts.names import zones
 from portal.core import settings
 from portal.core.errors import NotFound
 from portal.core.text import gettext
 from portal.core.text import lazy_gettext as words
 from portal.signin.entry import enter_registered
+from portal.signin.passwords import least_for
 from portal.signin.registration import NewPerson, register
 from portal.web.forms import told_beside
 from portal.web.identity import HOMES, actor, browser, enter_session, viewer
@@ -59,5 +61,5 @@ def index() -> ResponseReturnValue:
             enter_session(enter_registered(actor(), user, browser()))
             flash(gettext("Welcome! Make an API key to begin."), "green")
             return redirect(HOMES[user.kind])
-    page = render_template("public/register/index.html", form=form, least=now.password_min_length)
+    page = render_template("public/register/index.html", form=form, least=least_for(Kind.USER.value))
     return page, 422 if form.is_submitted() else 200

@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from portal.core.text import gettext
 from portal.pages.public.passwords import PasswordForm
+from portal.signin.passwords import least_for
 from portal.signin.reset import account_to_reset, reset_password
 from portal.web.forms import told_beside
 from portal.web.identity import actor
@@ -25,5 +26,5 @@ def index(token: str) -> ResponseReturnValue:
         if attempt.done:
             flash(gettext("Your password is changed. Sign in with the new one."), "green")
             return redirect(url_for("public.sign_in.index"))
-    page = render_template("public/reset/index.html", form=form, account=account)
+    page = render_template("public/reset/index.html", form=form, account=account, least=least_for(account.kind))
     return page, 422 if form.is_submitted() else 200

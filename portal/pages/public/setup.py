@@ -8,12 +8,13 @@ from flask_wtf import FlaskForm
 from wtforms import EmailField, PasswordField, SelectField, StringField
 from wtforms.validators import InputRequired, Length
 
-from portal.core import settings
+from portal.accounts.models import Kind
 from portal.core.text import gettext
 from portal.core.text import lazy_gettext as words
 from portal.pages.public.register import zone_choices
-from portal.signin.passwords import LEAST_FOR_STAFF
-from portal.signin.registration import NewPerson, look_at_setup, make_first_admin
+from portal.signin.first_admin import look_at_setup, make_first_admin
+from portal.signin.passwords import least_for
+from portal.signin.registration import NewPerson
 from portal.web.forms import told_beside
 from portal.web.identity import actor
 
@@ -42,6 +43,5 @@ def index(token: str) -> ResponseReturnValue:
         if attempt.done:
             flash(gettext("You are the first admin. Sign in."), "green")
             return redirect(url_for("public.sign_in.index"))
-    least = max(LEAST_FOR_STAFF, settings.current().password_min_length)
-    page = render_template("public/setup/index.html", form=form, least=least)
+    page = render_template("public/setup/index.html", form=form, least=least_for(Kind.ADMIN.value))
     return page, 422 if form.is_submitted() else 200

@@ -13,8 +13,9 @@ from portal.accounts.lifecycle import suspend
 from portal.audit.models import AuditEntry
 from portal.core import clock
 from portal.core.database import db, transaction
-from portal.signin.models import SignInSession, SignInStep
+from portal.signin.models import FailureCount, SignInSession, SignInStep
 from portal.signin.steps import LIFETIMES, Step
+from portal.signin.throttle import count_failure
 from tests.people import actor_named, make_account
 from tests.races import race
 from tests.signin.phones import Phone, account_of, make_enrolled
@@ -147,6 +148,10 @@ def test_a_fresh_first_half_gives_no_further_guesses(app: Doorward, phone: Phone
         page = visitor.sign_in("alice")
         for _ in range(5):
             page = visitor.send(page, {"code": phone.wrong_code()})
+    (counter,) = db.session.scalars(select(FailureCount.name).where(FailureCount.name.startswith("factor:")))
+    with transaction():
+        for _ in range(9):  # by now one waits for minutes
+            count_failure(counter)
     visitor = Visitor(app.test_client())
     visitor.sign_in("alice")
     refused = answer(visitor, phone.code())

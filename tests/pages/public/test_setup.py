@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from portal.core.database import transaction
-from portal.signin.registration import offer_setup
+from portal.signin.first_admin import offer_setup
 from portal.web.frame import Doorward
 from tests.people import PASSWORD
 from tests.visitor import Visitor
