@@ -199,6 +199,7 @@ def renew_cookie(secret: str | None) -> None:
     """Put another secret of a session into the cookie, and begin its CSRF token anew; None leaves all as it is."""
     if secret is not None:
         session.clear()
+        g.pop("csrf_token", None)  # Flask-WTF keeps it there too, for the forms of the page that answers
         session[COOKIE_KEY] = secret
         session.permanent = True
 
