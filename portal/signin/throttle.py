@@ -40,7 +40,7 @@ QUIET = timedelta(hours=1)
 # How many tries are free. By account: a name from browsers that are strange to it, a browser that is known to it, a
 # second factor, whoever is signed in and is asked again. By address, and from everybody together.
 MOST = {"name": 5, "known": 5, "factor": 10, "reauth": 5, "address": 100, "mail": 5, "register": 50, "invite": 300}
-MOST |= {"all-sign-ins": 10_000, "all-mails": 2_000, "all-registrations": 2_000}
+MOST |= {"challenge": 600, "all-sign-ins": 10_000, "all-mails": 2_000, "all-registrations": 2_000}
 GROWING = {"name", "known", "factor", "reauth"}
 BATCH = 500
 _STEPS = math.ceil(math.log2(LONGEST.total_seconds()))
@@ -48,7 +48,7 @@ _STEPS = math.ceil(math.log2(LONGEST.total_seconds()))
 
 def counter_of(sort: str, value: str | None) -> str:
     """The name of a counter: `name` for an account as typed, `address` for where it came from, of IPv6 the /64."""
-    if sort in {"address", "register"}:
+    if sort in {"address", "register", "challenge"}:
         value = neighbourhood(value)
     return f"{sort}:{crypto.keyed_digest('throttle', _canonical(value or ''))}"
 

@@ -26,7 +26,7 @@ from portal.messages.models import Conversation, MessageLog, QuarantinedRecord
 from portal.messages.reading import LogFilter
 from portal.privacy.deletion import delete_user
 from portal.prompts.models import Prompt
-from portal.signin.models import SignInSession
+from portal.signin.models import Passkey, SignInSession
 from portal.signin.sessions import begin_session
 from portal.usage.models import Lease, Refusal
 from portal.usage.plans import default_plan
@@ -100,6 +100,15 @@ def keep_prompt(person: Account) -> UUID:
     return prompt.id
 
 
+def keep_passkey(person: Account) -> UUID:
+    """A passkey of a person; the account does not know of it, so that a password still opens it alone."""
+    facts = {"public_key": b"", "sign_count": 0, "name": f"{person.username}'s phone", "transports": []}
+    made = Passkey(id=new_id(), account_id=person.id, credential_id=person.id.bytes, created_at=clock.now(), **facts)
+    with transaction():
+        db.session.add(made)
+    return made.id
+
+
 def set_aside_record(person: Account) -> UUID:
     """A record of a person that could not be stored; what was said in it is a canary."""
     line = f'{{"messages": "{person.username} said this aside"}}'
@@ -159,6 +168,7 @@ def house(machine: Callable[..., Machine], key_of: Callable[..., str], talk: Cal
             begin_session(people[name], address="203.0.113.9", device="Firefox/140.0 Linux")
         things |= things_of(people[name])
         things[f"{name}'s refusal"] = refuse(people[name])
+        things[f"{name}'s passkey"] = keep_passkey(people[name])
         things[f"{name}'s prompt"] = keep_prompt(people[name])
         things[f"{name}'s picture"] = draw_picture(people[name])
         things[f"{name}'s export"] = ask_for_export(people[name])

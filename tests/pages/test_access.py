@@ -76,6 +76,14 @@ POST /account/security/authenticator/confirm       401 422 422 422 422 422 422 4
 POST /account/security/authenticator/remove        401 409 409 409 409 409 409 401
 GET  /account/security/password                    302 200 200 200 200 200 200 302
 POST /account/security/password                    401 422 422 422 422 422 422 401
+GET  /account/security/passkeys                    302 200 200 200 200 200 200 302
+GET  /account/security/passkeys/<uuid:passkey_id>  302 200 404 404 404 404 404 302
+POST /account/security/passkeys/<uuid:passkey_id>  401 422 404 404 404 404 404 401
+GET  /account/security/passkeys/<uuid:passkey_id>/remove 302 200 404 404 404 404 404 302
+POST /account/security/passkeys/<uuid:passkey_id>/remove 401 302 404 404 404 404 404 401
+GET  /account/security/passkeys/new                302 200 200 200 200 200 200 302
+POST /account/security/passkeys/new                401 422 422 422 422 422 422 401
+POST /account/security/passkeys/new/options        401 200 200 200 200 200 200 401
 GET  /account/security/recovery-codes              302 200 200 200 200 200 200 302
 POST /account/security/recovery-codes              401 409 409 409 409 409 409 401
 POST /account/security/recovery-codes/file         401 400 400 400 400 400 400 401
@@ -208,6 +216,11 @@ POST /sign-in                                      422 422 422 422 422 422 422 4
 GET  /sign-in/factor                               302 302 302 302 302 302 302 302
 POST /sign-in/factor                               302 302 302 302 302 302 302 302
 POST /sign-in/factor/cancel                        302 302 302 302 302 302 302 302
+GET  /sign-in/passkey                              200 302 302 302 302 302 302 200
+POST /sign-in/passkey                              422 422 422 422 422 422 422 422
+POST /sign-in/passkey/factor                       302 302 302 302 302 302 302 302
+POST /sign-in/passkey/factor/options               409 409 409 409 409 409 409 409
+POST /sign-in/passkey/options                      200 200 200 200 200 200 200 200
 GET  /staff                                        302 404 200 200 200 404 404 302
 GET  /staff/exports/<uuid:user_id>/new             302 404 403 403 200 404 404 302
 POST /staff/exports/<uuid:user_id>/new             401 404 403 403 422 404 404 401
@@ -231,6 +244,7 @@ OBJECTS = {
     "key_id": KEY,
     "conversation_id": "alice's conversation",
     "session_id": "alice's session",
+    "passkey_id": "alice's passkey",
     "work_id": "alice's export",
     "prompt_id": "alice's prompt",
     "picture_id": "bob's picture",
@@ -343,6 +357,10 @@ PRIVATE = [
     ("POST", "/account/keys/{}/rotate", "bob's key"),
     ("GET", "/account/conversations/{}", "bob's conversation"),
     ("POST", "/account/sessions/{}/end", "bob's session"),
+    ("GET", "/account/security/passkeys/{}", "bob's passkey"),
+    ("POST", "/account/security/passkeys/{}", "bob's passkey"),
+    ("GET", "/account/security/passkeys/{}/remove", "bob's passkey"),
+    ("POST", "/account/security/passkeys/{}/remove", "bob's passkey"),
     ("GET", "/account/usage/refusals/{}", "bob's refusal"),
     ("GET", "/account/prompts/{}", "bob's prompt"),
     ("POST", "/account/prompts/{}", "bob's prompt"),

@@ -49,6 +49,11 @@ NOT_VERBS = {
 UNRECORDED = {
     "portal.signin.confirmation.ask_for_confirmation": "mails a link; its POST is what changes something",
     "portal.signin.authenticator.begin_authenticator": "a step of this browser: the app counts once confirmed",
+    "portal.signin.passkey_entry.begin_entering": "a challenge for this browser: whoever answers it leaves an entry",
+    "portal.signin.passkey_entry.begin_factor": "the same, for a second factor",
+    "portal.signin.passkey_entry.enter_with_passkey": "`enter_with_factor`, in which it ends, records it",
+    "portal.signin.own_passkeys.begin_adding": "the same, for a new passkey",
+    "portal.signin.own_passkeys.begin_proving": "the same, to show again who it is",
     "portal.signin.codes.give_up": "drops what this browser had begun and not finished",
     "portal.work.long_work.stop_work": "ends one's own work early; what was done of it is recorded by who began it",
     "portal.messages.exporting.stop_export": "the same, of an export",
