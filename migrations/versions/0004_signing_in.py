@@ -33,6 +33,8 @@ def upgrade() -> None:
     op.create_index("ix_reserved_names_until", "reserved_names", ["until"])
     op.create_index("ix_one_time_links_expires", "one_time_links", ["expires_at"])
     op.create_index("ix_outbox_state", "outbox", ["state", "id"])
+    op.add_column("outbox", sa.Column("refusals", sa.Integer(), nullable=False, server_default="0"))
+    op.add_column("outbox", sa.Column("unsure", sa.Integer(), nullable=False, server_default="0"))
     op.add_column("users", sa.Column("closes_at", INSTANT, nullable=True))
     op.create_index("ix_users_closes_at", "users", ["closes_at"])
     op.add_column("failure_counts", sa.Column("last_at", INSTANT, nullable=True))
@@ -55,6 +57,9 @@ def downgrade() -> None:
         for name in ("entered_at", "proven_at", "method"):
             batch_op.drop_column(name)
     op.drop_column("failure_counts", "last_at")
+    with op.batch_alter_table("outbox", schema=None) as batch_op:
+        batch_op.drop_column("unsure")
+        batch_op.drop_column("refusals")
     op.drop_index("ix_outbox_state", "outbox")
     op.drop_index("ix_one_time_links_expires", "one_time_links")
     op.drop_index("ix_reserved_names_until", "reserved_names")

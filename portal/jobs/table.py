@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from portal.accounts.links import tidy_links
+from portal.accounts.names import forget_reservations
 from portal.clients.status_checks import tidy_status_checks
 from portal.core.database import transaction
 from portal.core.text import lazy_gettext as words
@@ -13,7 +15,7 @@ from portal.insight.health import check_parts, is_ready
 from portal.insight.reconcile import reconcile_credits
 from portal.insight.usage import count_usage
 from portal.keys.expiry import tell_expiring_keys
-from portal.mail.outbox import mail_is_due, send_waiting
+from portal.mail.outbox import forget_mails, mail_is_due, send_waiting
 from portal.messages.export_files import EXPORT, EXPORT_WORKER, drop_exports
 from portal.messages.flush import flush, waiting_bytes
 from portal.messages.purging import PURGE_JOB, purge_message_logs
@@ -77,13 +79,7 @@ def _end_leases() -> str:
 
 
 def _forget_kept_answers() -> str:
-    forgotten = 0
-    while True:
-        with transaction():  # a batch at a time: nobody waits long for the writer
-            batch = forget_kept()
-        forgotten += batch
-        if not batch:
-            return f"forgot {forgotten}"
+    return f"forgot {_in_batches(forget_kept)}"
 
 
 def _check_health() -> str:
@@ -149,6 +145,25 @@ def _send_mail() -> str:
     return f"sent {sent}, failed {failed}"
 
 
+def _forget_mails() -> str:
+    return f"forgot {_in_batches(forget_mails)}"
+
+
+def _tidy_links() -> str:
+    return f"links {_in_batches(tidy_links)}, names {_in_batches(forget_reservations)}"
+
+
+def _in_batches(forget: Callable[[], int]) -> int:
+    """Do it until there is nothing left, each batch in a frame of its own: nobody waits long for the writer."""
+    total = 0
+    while True:
+        with transaction():
+            batch = forget()
+        total += batch
+        if not batch:
+            return total
+
+
 def _do_long_works() -> str:
     return f"did {do_long_works()}"
 
@@ -158,13 +173,7 @@ def _drop_exports() -> str:
 
 
 def _tidy_status_checks() -> str:
-    dropped = 0
-    while True:
-        with transaction():  # a batch at a time: nobody waits long for the writer
-            batch = tidy_status_checks()
-        dropped += batch
-        if not batch:
-            return f"dropped {dropped}"
+    return f"dropped {_in_batches(tidy_status_checks)}"
 
 
 def _purge_message_logs() -> str:
@@ -242,6 +251,8 @@ JOBS: dict[str, Job] = {
         Job(CLOSE_JOB, words("Deletes accounts whose owners left and did not come back."), _close_accounts, 600),
         Job(PURGE_USERS_JOB, words("Purges deleted users whose time is over."), _purge_deleted_users, 3600),
         Job("tidy_status_checks", words("Deletes status checks older than 7 days."), _tidy_status_checks, 3600),
+        Job("forget_mails", words("Deletes mails that left, or were given up, over 30 days ago."), _forget_mails, 3600),
+        Job("tidy_links", words("Deletes mailed links and reserved names that are over."), _tidy_links, 3600),
         Job("send_mail", words("Sends what waits in the outbox."), _send_mail, 5, has_work=mail_is_due),
     )
 }

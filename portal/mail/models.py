@@ -12,7 +12,10 @@ from portal.core.database import Model
 
 
 class OutboxMail(Model):
-    """One mail: waiting, sent, or given up. Address and values are sealed, and wiped once sent."""
+    """One mail: waiting, sent, or given up. Address and values are sealed, and wiped once sent.
+
+    Of its attempts, `refusals` were refused for good, and of `unsure` ones nobody knows whether they arrived.
+    """
 
     __tablename__ = "outbox"
     __table_args__ = (Index("ix_outbox_due", "state", "next_try_at"), Index("ix_outbox_state", "state", "id"))
@@ -24,6 +27,8 @@ class OutboxMail(Model):
     sealed: Mapped[str | None] = mapped_column(Text)
     state: Mapped[str] = mapped_column(String(10))
     attempts: Mapped[int] = mapped_column(default=0)
+    refusals: Mapped[int] = mapped_column(default=0)
+    unsure: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime]
     next_try_at: Mapped[datetime]
     sent_at: Mapped[datetime | None]

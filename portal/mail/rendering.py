@@ -5,11 +5,32 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, meta, select_autoescape
 
 from portal.core import settings
 from portal.core.places import templates_dir
 from portal.core.text import gettext, plural_of
+
+# What stands in a letter that is only looked at, by the name of the value.
+SAMPLES: dict[str, Any] = {
+    "name": "Alice",
+    "username": "alice",
+    "id": "01890a5d-ac96-774b-bcce-b302099a8057",
+    "by": "ada",
+    "what": "Your password was changed.",
+    "act": "made",
+    "key": "laptop",
+    "prefix": "dw_live_4f7a",
+    "address": "198.51.100.7",
+    "device": "Firefox on Linux",
+    "at": "2026-03-01 09:30 UTC",
+    "when": "2026-03-08",
+    "mark": 80,
+    "limit": 100,
+    "reset_day": "2026-03-02",
+    "reset_hour": "00:00",
+    "zone": "Europe/Berlin",
+}
 
 
 @lru_cache(maxsize=1)
@@ -33,8 +54,26 @@ def site_link(path: str) -> str:
 
 def render(template: str, values: dict[str, Any], language: str) -> tuple[str, str, str]:
     """(subject, text, html) of templates/mail/NAME.txt and .html; the first line of the text is the subject."""
-    given = {**values, "site_name": settings.current().site_name, "site_url": settings.current().site_url}
+    now = settings.current()
+    given = {**values, "site_name": now.site_name, "site_url": now.site_url, "language": language}
     plain = _environment().get_template(f"mail/{template}.txt").render(given)
     html = _environment().get_template(f"mail/{template}.html").render(given)
     subject, _, text = plain.partition("\n")
     return " ".join(subject.split()), text.lstrip("\n") + "\n", html
+
+
+@lru_cache(maxsize=1)
+def letter_names() -> tuple[str, ...]:
+    """The name of every letter there is."""
+    return tuple(sorted(path.stem for path in (templates_dir() / "mail").glob("*.txt")))
+
+
+def sample_values(template: str) -> dict[str, Any]:
+    """Made-up values for each value that a letter speaks of."""
+    environment = _environment()
+    names: set[str] = set()
+    for face in ("txt", "html"):
+        source = (templates_dir() / "mail" / f"{template}.{face}").read_text()
+        names |= meta.find_undeclared_variables(environment.parse(source))
+    samples = {**SAMPLES, "link": site_link("/")}
+    return {name: samples.get(name, f"({name})") for name in sorted(names - environment.globals.keys())}

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import smtplib
+import ssl
 import sys
+from contextlib import suppress
+from email.policy import SMTP
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote, urlsplit
 
@@ -13,10 +17,24 @@ if TYPE_CHECKING:
     from portal.core.settings import Settings
 
 TIMEOUT_S = 15
+LINE_START_DOT = re.compile(rb"(?m)^\.")
+
+
+class Refused(Exception):
+    """The server has answered that it does not take a mail: this one for good, or for now."""
+
+    def __init__(self, code: int, said: str, *, for_good: bool) -> None:
+        super().__init__(f"{code} {said}".strip())
+        self.for_good = for_good
+
+
+class Unsure(Exception):
+    """The connection was lost after the mail had gone out: nobody knows whether the server kept it."""
 
 
 class Transport(Protocol):
-    """Something that sends one message, or raises OSError or SMTPException."""
+    """Something that sends one message. It raises Refused, Unsure, or OSError (SMTPException is one) when the server is
+    away."""
 
     def send(self, message: EmailMessage) -> None:
         """Send it."""
@@ -40,21 +58,80 @@ class NoTransport:
 
 
 class SmtpTransport:
-    """Sends over SMTP; smtps:// from the first byte, smtp:// with STARTTLS when a user is given."""
+    """Sends over SMTP; smtps:// from the first byte, smtp:// with STARTTLS when a user is given.
+
+    Whoever is given a password shows a certificate that is good for its name.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = urlsplit(url)
 
     def send(self, message: EmailMessage) -> None:
-        """Open a connection, send, close."""
-        host = self.url.hostname or "localhost"
-        connect = smtplib.SMTP_SSL if self.url.scheme == "smtps" else smtplib.SMTP
-        with connect(host, self.url.port or 0, timeout=TIMEOUT_S) as server:
+        """Open a connection, hand the mail over, close. To one address, whatever the header says."""
+        server = self._open()
+        try:
+            _hand_over(server, message)
+        finally:
+            _close(server)
+
+    def try_out(self) -> None:
+        """Open a connection and sign in, as for a mail, and send none. Raises OSError, SMTPException."""
+        _close(self._open())
+
+    def _open(self) -> smtplib.SMTP:
+        host, port = self.url.hostname or "localhost", self.url.port or 0
+        server: smtplib.SMTP
+        if self.url.scheme == "smtps":
+            server = smtplib.SMTP_SSL(host, port, timeout=TIMEOUT_S, context=ssl.create_default_context())
+        else:
+            server = smtplib.SMTP(host, port, timeout=TIMEOUT_S)
+        try:
+            server.ehlo_or_helo_if_needed()
             if self.url.username:
                 if self.url.scheme == "smtp":
-                    server.starttls()
+                    server.starttls(context=ssl.create_default_context())
                 server.login(unquote(self.url.username), unquote(self.url.password or ""))
-            server.send_message(message)
+        except BaseException:
+            server.close()
+            raise
+        return server
+
+
+def _close(server: smtplib.SMTP) -> None:
+    """Say goodbye; what goes wrong now changes nothing about a mail that was taken."""
+    with suppress(OSError, smtplib.SMTPException):
+        server.quit()
+    server.close()
+
+
+def _hand_over(server: smtplib.SMTP, message: EmailMessage) -> None:
+    """One mail to one address (RFC 5321, 3.3). Raises Refused, Unsure, OSError, SMTPException."""
+    sender, to = (message[name].addresses[0].addr_spec for name in ("From", "To"))
+    options: list[str] = []
+    policy = SMTP.clone(cte_type="7bit")
+    if not f"{sender}{to}".isascii():
+        if not server.has_extn("smtputf8"):
+            raise Refused(553, "the mail server takes no addresses beyond ASCII", for_good=True)
+        options, policy = ["SMTPUTF8", "BODY=8BITMIME"], policy.clone(utf8=True)
+    body = LINE_START_DOT.sub(b"..", message.as_bytes(policy=policy))
+    # A sender that is refused is a setting to be mended, not a mail that is hopeless.
+    _expect(server.mail(sender, options), hopeless=False)
+    _expect(server.rcpt(to))
+    _expect(server.docmd("data"), 354)
+    try:
+        server.send(body + (b".\r\n" if body.endswith(b"\r\n") else b"\r\n.\r\n"))
+        answer = server.getreply()
+    except OSError as error:  # smtplib's own errors are OSErrors too
+        raise Unsure(type(error).__name__) from error
+    _expect(answer)
+
+
+def _expect(answer: tuple[int, bytes], *wanted: int, hopeless: bool = True) -> None:
+    code, said = answer
+    if code == 421:  # it closes the connection, whatever it was asked
+        raise smtplib.SMTPServerDisconnected("421")
+    if code not in (wanted or (250, 251)):
+        raise Refused(code, said.decode("utf-8", "replace"), for_good=hopeless and code >= 500)
 
 
 def transport_of(settings: Settings) -> Transport:
@@ -64,3 +141,15 @@ def transport_of(settings: Settings) -> Transport:
     if settings.smtp_url == "none":
         return NoTransport()
     return SmtpTransport(settings.smtp_url)
+
+
+def try_out(settings: Settings) -> str:
+    """Why no mail could leave just now, in a few words; empty when it could, or when none is to leave."""
+    transport = transport_of(settings)
+    if not isinstance(transport, SmtpTransport):
+        return ""
+    try:
+        transport.try_out()
+    except (OSError, smtplib.SMTPException) as error:
+        return type(error).__name__
+    return ""

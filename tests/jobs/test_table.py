@@ -39,6 +39,8 @@ SAYS = {
     "close_accounts": r"closed 0",
     "purge_deleted_users": r"purged 0",
     "tidy_status_checks": r"dropped 0",
+    "forget_mails": r"forgot 0",
+    "tidy_links": r"links 0, names 0",
     "send_mail": r"sent 0, failed 0",
 }
 

@@ -22,10 +22,21 @@ class Caught:
 
 @dataclass
 class Catcher:
-    """What was caught. While `refuse` is a line such as `451 later`, every recipient gets that answer."""
+    """What was caught. While `refuse` is a line such as `451 later`, every recipient gets that answer; `refuse_sender`
+    and `refuse_content` answer MAIL and the content so. For the next `drops` mails the connection is cut after the
+    content has come, which is kept (or lost, with `loses`). While `mute`, nothing is ever said. `greetings` counts
+    connections.
+    """
 
     port: int = 0
     refuse: str = ""
+    refuse_sender: str = ""
+    refuse_content: str = ""
+    drops: int = 0
+    loses: bool = False
+    mute: bool = False
+    utf8: bool = False
+    greetings: int = 0
     mails: list[Caught] = field(default_factory=list)
 
     @property
@@ -35,7 +46,7 @@ class Catcher:
 
 
 class _Talk(socketserver.StreamRequestHandler):
-    """As much of RFC 5321 as a sender needs; no SMTPUTF8, no STARTTLS."""
+    """As much of RFC 5321 as a sender needs; SMTPUTF8 when asked for, no STARTTLS."""
 
     def say(self, line: str) -> None:
         self.wfile.write(line.encode() + b"\r\n")
@@ -43,18 +54,36 @@ class _Talk(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         catcher: Catcher = self.server.catcher  # type: ignore[attr-defined]  # set by `catching`
         sender, recipients = "", list[str]()
+        catcher.greetings += 1
+        if catcher.mute:
+            self.rfile.readline()
+            return
         self.say("220 catcher")
-        while line := self.rfile.readline().decode("ascii", "replace").strip():
+        while line := self.rfile.readline().decode("utf-8", "replace").strip():
             verb = line.upper()
             if verb.startswith("DATA"):
                 self.say("354 go on")
                 body = bytearray()
                 while (part := self.rfile.readline()) not in {b".\r\n", b""}:
                     body += part.removeprefix(b".") if part.startswith(b"..") else part
+                if catcher.refuse_content:
+                    self.say(catcher.refuse_content)
+                    continue
+                if catcher.drops and catcher.loses:
+                    catcher.drops -= 1
+                    return
                 parsed = message_from_bytes(bytes(body), policy=policy.default)
                 assert isinstance(parsed, EmailMessage)
                 catcher.mails.append(Caught(sender, recipients, parsed))
+                if catcher.drops:
+                    catcher.drops -= 1
+                    return
                 self.say("250 kept")
+            elif verb.startswith("EHLO") and catcher.utf8:
+                self.say("250-catcher")
+                self.say("250 SMTPUTF8")
+            elif verb.startswith("MAIL FROM:") and catcher.refuse_sender:
+                self.say(catcher.refuse_sender)
             elif verb.startswith("RCPT TO:") and catcher.refuse:
                 self.say(catcher.refuse)
             elif verb.startswith("MAIL FROM:"):

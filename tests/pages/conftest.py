@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from portal.accounts.links import Purpose, make_link
 from portal.accounts.models import Account, Picture, StaffMember
+from portal.accounts.notices import notify
 from portal.accounts.pictures import set_picture
 from portal.clients.models import ServiceClient
 from portal.core import clock
@@ -20,6 +21,7 @@ from portal.core.database import db, transaction
 from portal.core.ids import new_id
 from portal.jobs.runner import run_job
 from portal.keys.models import ApiKey
+from portal.mail.models import OutboxMail
 from portal.messages.export_files import EXPORT
 from portal.messages.export_rows import ExportPlan
 from portal.messages.models import Conversation, MessageLog, QuarantinedRecord
@@ -135,6 +137,16 @@ def draw_picture(person: Account) -> UUID:
     return db.session.scalars(select(Picture.id).where(Picture.account_id == person.id)).one()
 
 
+def give_up_mail(person: Account) -> UUID:
+    """A mail to a person that the server refused for good."""
+    with transaction():
+        notify(person, "Something was changed.")
+        db.session.flush()
+        mail = db.session.scalars(select(OutboxMail).where(OutboxMail.account_id == person.id)).all()[-1]
+        mail.state, mail.attempts, mail.last_error = "given_up", 3, "550 no such box"
+    return mail.id
+
+
 def things_of(person: Account) -> House:
     """A person's key, conversation, log and session."""
     found: House = {}
@@ -179,6 +191,7 @@ def house(machine: Callable[..., Machine], key_of: Callable[..., str], talk: Cal
         for purpose, name in ((Purpose.NEW_EMAIL, "bob"), (Purpose.KEEP_EMAIL, "kay")):
             facts = dict.fromkeys(("email", "canonical"), f"{name}@other.example")
             things[purpose.value] = make_link(purpose, people[name], facts).rpartition("/")[2]
+    things |= {"mail": give_up_mail(people["alice"]), "letter": "reset"}
     things["set aside"] = set_aside_record(people["bob"])
     client = db.session.scalars(select(ServiceClient.id).where(ServiceClient.name == "old gate")).one()
     return things | {"client": client, "plan": default_plan().id, "job": "reset_daily_limits", "file": "icon.svg"}

@@ -127,6 +127,12 @@ GET  /admin/logs/quarantine                        302 404 404 404 404 403 200 3
 POST /admin/logs/quarantine/retry                  401 404 404 404 404 403 302 401
 POST /admin/logs/quarantine/<uuid:record_id>/drop  401 404 404 404 404 403 302 401
 POST /admin/logs/quarantine/<uuid:record_id>/retry 401 404 404 404 404 403 404 401
+GET  /admin/mail                                   302 404 404 404 404 403 200 302
+POST /admin/mail/<uuid:mail_id>/retry              401 404 404 404 404 403 302 401
+GET  /admin/mail/letters                           302 404 404 404 404 403 200 302
+GET  /admin/mail/letters/<name>                    302 404 404 404 404 403 200 302
+POST /admin/mail/retry                             401 404 404 404 404 403 302 401
+POST /admin/mail/test                              401 404 404 404 404 403 302 401
 GET  /admin/plans                                  302 404 404 404 404 403 200 302
 GET  /admin/plans/<uuid:plan_id>                   302 404 404 404 404 403 200 302
 POST /admin/plans/<uuid:plan_id>                   401 404 404 404 404 403 422 401
@@ -259,6 +265,8 @@ OBJECTS = {
     "admin_id": "max",
     "client_id": "client",
     "plan_id": "plan",
+    "mail_id": "mail",
+    "/admin/mail/letters/<name>": "letter",
     "name": "job",
     "filename": "file",
     "/admin/users/<uuid:user_id>/reactivate": "sid",

@@ -31,8 +31,6 @@ NOT_YET: dict[str, str] = {
     "NETWORK_ADDED": "being built",
     "NETWORK_REMOVED": "being built",
     "DATA_ASKED": "being built",
-    "MAIL_TESTED": "being built",
-    "MAIL_RETRIED": "being built",
 }
 
 

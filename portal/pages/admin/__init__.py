@@ -18,6 +18,7 @@ from portal.pages.admin import (
     factors,
     jobs,
     logs,
+    mail,
     plans,
     staff,
     status_checks,
@@ -44,6 +45,7 @@ SUBJECTS = (
     logs,
     exports,
     status_checks,
+    mail,
     jobs,
     audit,
 )
@@ -73,6 +75,7 @@ def frame() -> dict[str, Any]:
         Entry(gettext("Service clients"), "admin.clients.index", "bolt", Capability.CLIENT_MANAGE),
         Entry(gettext("Message logs"), "admin.logs.index", "message-2", Capability.LOG_METADATA),
         Entry(gettext("Status checks"), "admin.status_checks.index", "heartbeat", Capability.STATUS_READ),
+        Entry(gettext("Mail"), "admin.mail.index", "mail", Capability.SETTING_MANAGE),
         Entry(gettext("Jobs"), "admin.jobs.index", "clock", Capability.JOB_READ),
         Entry(gettext("Audit log"), "admin.audit.index", "history", Capability.AUDIT_READ),
     ]
