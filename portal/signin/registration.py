@@ -78,8 +78,11 @@ def _checked(person: NewPerson, *, tell_email: bool) -> tuple[dict[str, str], bo
     return columns, taken
 
 
-def _add(account: Account) -> None:
-    """Add a new account; of several who take one name at the same moment the database lets one through."""
+def add_account(account: Account) -> None:
+    """Store a new account; of several who take one name at the same moment the database lets one through.
+
+    Raises Invalid at `username` or `email`.
+    """
     names.refresh_search_text(account)
     try:
         with db.session.begin_nested():
@@ -112,7 +115,7 @@ def register(actor: Actor, person: NewPerson, password: str) -> User | None:
         raise Invalid({"email": gettext("Another account has this address.")})
     throttle.count_failure(counter)
     if email_taken:
-        _tell_owner(columns["email"])
+        tell_owner(columns["email"])
         return None
     user = User(
         id=new_id(),
@@ -124,10 +127,10 @@ def register(actor: Actor, person: NewPerson, password: str) -> User | None:
         last_seen_at=clock.now(),
     )
     try:
-        _add(user)
+        add_account(user)
     except Invalid as error:
         if confirm and set(error.fields) == {"email"}:  # somebody took it a moment ago: answered as if before
-            _tell_owner(columns["email"])
+            tell_owner(columns["email"])
             return None
         raise
     own = actor_of(user, address=actor.address, request_id=actor.request_id, credential="none")
@@ -138,7 +141,7 @@ def register(actor: Actor, person: NewPerson, password: str) -> User | None:
     return None
 
 
-def _tell_owner(email: str) -> None:
+def tell_owner(email: str) -> None:
     """Tell the owner of an address, and nobody else, that somebody wanted to register with it."""
     write_mail(email, "already_registered", {"link": site_link("/forgotten")})
 
@@ -214,7 +217,7 @@ def _refuse_taken(taken: bool) -> None:
 
 
 def _invite(actor: Actor, account: Account) -> Invitation:
-    _add(account)
+    add_account(account)
     return _send_invitation(actor, account)
 
 
@@ -295,6 +298,6 @@ def _full_admin(actor: Actor, columns: dict[str, str], hashed: str) -> Admin:
         created_at=clock.now(),
         last_seen_at=clock.now(),
     )
-    _add(admin)
+    add_account(admin)
     record(actor, events.FIRST_ADMIN_MADE, target_of(admin))
     return admin

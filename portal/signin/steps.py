@@ -107,6 +107,16 @@ def failure_at(secret: str | None) -> Callable[[], None]:
     return count
 
 
+def end_of(secret: str | None) -> Callable[[], None]:
+    """The trace of an attempt that failed for good: ends the step after the rollback."""
+
+    def end() -> None:
+        row = SignInStep.digest == crypto.digest(secret or "")
+        db.session.execute(delete(SignInStep).where(row).execution_options(synchronize_session=False))
+
+    return end
+
+
 def forget_steps() -> int:
     """Delete a batch of steps that are over. Answers how many were."""
     over = select(SignInStep.digest).where(SignInStep.expires_at <= clock.now()).limit(BATCH)

@@ -9,6 +9,7 @@ from wtforms import HiddenField, PasswordField, StringField
 from wtforms.validators import InputRequired, Length
 
 from portal.core.text import lazy_gettext as words
+from portal.outside.providers import ways_in
 from portal.signin.entry import FactorOwed, sign_in
 from portal.signin.sessions import sign_out
 from portal.signin.steps import Step
@@ -43,7 +44,8 @@ def index() -> ResponseReturnValue:
             return redirect(local_target(form.next.data, HOMES[entered.account.kind]))
     elif not form.is_submitted() and (person := viewer()):
         return redirect(person.home_url)
-    return render_template("public/sign_in/index.html", form=form), 422 if form.is_submitted() else 200
+    page = render_template("public/sign_in/index.html", form=form, providers=ways_in())
+    return page, 422 if form.is_submitted() else 200
 
 
 @blueprint.post("/sign-out")
