@@ -19,6 +19,7 @@ from dotenv import dotenv_values
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from portal.core.own_secrets import keys_of, made_secrets
+from portal.core.provider_terms import ProviderTerms, read_providers
 from portal.core.text import BadName, canonical_email
 
 if TYPE_CHECKING:
@@ -37,6 +38,12 @@ def _split(value: object) -> object:
 
 def _kinds(value: object) -> object:
     return [] if value == "none" else _split(value)
+
+
+def _providers(value: object, info: ValidationInfo) -> object:
+    if isinstance(value, str):
+        return read_providers(value, plain=info.data.get("portal_env") != "production")
+    return value
 
 
 Words = Annotated[list[str], BeforeValidator(_split)]
@@ -163,7 +170,10 @@ class Settings(BaseModel):
         365, ge=1, description="Days for which message logs are kept where the plan says nothing."
     )
     deleted_retention_days: int = Field(30, ge=1, description="Days for which a deleted user can be restored.")
-    oidc_providers: str = Field("", description="Outside sign-in providers, as JSON.")
+    oidc_providers: Annotated[list[ProviderTerms], BeforeValidator(_providers)] = Field(
+        [],
+        description="Outside sign-in providers (OpenID Connect): a JSON list, in one line; see docs/signing-in.md.",
+    )
     metrics_token: str = Field("", description="Bearer token for /metrics; empty: loopback addresses only.")
     log_format: Literal["console", "json"] = Field("console", description="Shape of the log: console or json.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")

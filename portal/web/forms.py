@@ -12,7 +12,7 @@ from wtforms import IntegerField
 from wtforms.validators import StopValidation
 
 from portal.core.database import db
-from portal.core.errors import Conflict, Forbidden, Invalid
+from portal.core.errors import Conflict, Forbidden, Invalid, PortalError
 from portal.core.text import gettext
 from portal.web.frame import keep_trace
 
@@ -41,9 +41,10 @@ class WholeNumberField(IntegerField):  # type: ignore[misc]  # wtforms is untype
 
 
 class Attempt:
-    """Whether the verb inside the block went through."""
+    """Whether the verb inside the block went through; where it did not and no form shows why, `words` say it."""
 
     done = False
+    words = ""
 
 
 @contextmanager
@@ -67,6 +68,22 @@ def told_beside(form: FlaskForm) -> Iterator[Attempt]:
                 form.form_errors.append(str(words))
         if not fields:
             form.form_errors.append(str(error.words))
+
+
+@contextmanager
+def told_as_news(*kinds: type[PortalError]) -> Iterator[Attempt]:
+    """Run a verb where there is no form to show what it finds wrong: errors of these kinds end in the attempt's words,
+    with nothing of the change kept and their trace left.
+    """
+    attempt = Attempt()
+    try:
+        yield attempt
+        db.session.flush()
+        attempt.done = True
+    except kinds as error:
+        db.session.rollback()
+        keep_trace(error)
+        attempt.words = str(error.words)
 
 
 def local_target(wanted: str | None, fallback: str) -> str:

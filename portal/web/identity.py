@@ -19,6 +19,7 @@ from portal.core.errors import Unauthenticated
 from portal.core.text import gettext
 from portal.signin.devices import KEPT_FOR, Browser
 from portal.signin.sessions import actor_of, note_use, session_of, sign_out
+from portal.signin.steps import Step
 from portal.web.avatars import initials_of, palette_of
 from portal.web.envelope import REQUEST_ID
 from portal.web.requests import unwrapped
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from portal.core.hot import Premise
     from portal.signin.entry import Entered
     from portal.signin.models import SignInSession
-    from portal.signin.steps import Step
 
 COOKIE_KEY = "sid"
 HOMES = {Kind.USER.value: "/account", Kind.STAFF.value: "/staff", Kind.ADMIN.value: "/admin"}
@@ -185,7 +185,7 @@ def device_cookie() -> str:
 
 
 def enter_session(entered: Entered) -> None:
-    """Start a browser's session afresh: nothing of before is kept, the CSRF token neither.
+    """Start a browser's session afresh: nothing of before opens anything, the CSRF token neither.
 
     A session that the cookie still held ends: a copy of it made before must not stay good.
     """
@@ -196,12 +196,18 @@ def enter_session(entered: Entered) -> None:
 
 
 def renew_cookie(secret: str | None) -> None:
-    """Put another secret of a session into the cookie, and begin its CSRF token anew; None leaves all as it is."""
+    """Put another secret of a session into the cookie, and begin its CSRF token anew; None leaves all as it is.
+
+    Of before only a trip to a provider is kept: who comes back from one may have to sign in here to go on.
+    """
     if secret is not None:
+        trip = kept_step(Step.PROVIDER)
         session.clear()
         g.pop("csrf_token", None)  # Flask-WTF keeps it there too, for the forms of the page that answers
         session[COOKIE_KEY] = secret
         session.permanent = True
+        if trip is not None:
+            keep_step(Step.PROVIDER, trip)
 
 
 def _keep_device(secret: str) -> None:

@@ -15,7 +15,7 @@ from portal.accounts.models import Account, Picture, StaffMember
 from portal.accounts.notices import notify
 from portal.accounts.pictures import set_picture
 from portal.clients.models import ServiceClient
-from portal.core import clock
+from portal.core import clock, crypto
 from portal.core.access import operator_actor
 from portal.core.database import db, transaction
 from portal.core.ids import new_id
@@ -26,6 +26,8 @@ from portal.messages.export_files import EXPORT
 from portal.messages.export_rows import ExportPlan
 from portal.messages.models import Conversation, MessageLog, QuarantinedRecord
 from portal.messages.reading import LogFilter
+from portal.outside.models import ExternalIdentity, Provider
+from portal.outside.providers import place_of
 from portal.privacy.deletion import delete_user
 from portal.prompts.models import Prompt
 from portal.signin.models import Passkey, SignInSession
@@ -147,6 +149,40 @@ def give_up_mail(person: Account) -> UUID:
     return mail.id
 
 
+def make_provider(slug: str) -> UUID:
+    """A sign-in provider where nobody answers."""
+    same = new_id()
+    sealed = crypto.seal({"secret": "s"}, place=place_of(same))
+    client = {"client_id": "doorward", "sealed_secret": sealed, "scopes": ["openid"], "domains": []}
+    with transaction():
+        db.session.add(
+            Provider(
+                id=same,
+                slug=slug,
+                name=slug.capitalize(),
+                issuer=f"https://127.0.0.1:9/{slug}",
+                created_at=clock.now(),
+                **client,
+            )
+        )
+    return same
+
+
+def link_identity(person: Account) -> UUID:
+    """Somebody at that provider who may sign in as this person."""
+    identity = ExternalIdentity(
+        id=new_id(),
+        account_id=person.id,
+        provider="acme",
+        issuer="https://127.0.0.1:9/acme",
+        subject=person.username,
+        created_at=clock.now(),
+    )
+    with transaction():
+        db.session.add(identity)
+    return identity.id
+
+
 def things_of(person: Account) -> House:
     """A person's key, conversation, log and session."""
     found: House = {}
@@ -186,12 +222,14 @@ def house(machine: Callable[..., Machine], key_of: Callable[..., str], talk: Cal
         things[f"{name}'s export"] = ask_for_export(people[name])
     with transaction():
         delete_user(operator_actor().because("asked for it"), people["dora"].id, typed_name="dora")
-        for purpose, name in ((Purpose.CONFIRM, "bob"), (Purpose.RESET, "alice"), (Purpose.INVITATION, "ida")):
+        for purpose, name in ((Purpose.CONFIRM, "bob"), (Purpose.RESET, "tara"), (Purpose.INVITATION, "ida")):
             things[purpose.value] = make_link(purpose, people[name]).rpartition("/")[2]
         for purpose, name in ((Purpose.NEW_EMAIL, "bob"), (Purpose.KEEP_EMAIL, "kay")):
             facts = dict.fromkeys(("email", "canonical"), f"{name}@other.example")
             things[purpose.value] = make_link(purpose, people[name], facts).rpartition("/")[2]
     things |= {"mail": give_up_mail(people["alice"]), "letter": "reset"}
+    things |= {"slug": "acme", "provider": make_provider("acme"), "other provider": make_provider("other")}
+    things["alice's identity"] = link_identity(people["alice"])
     things["set aside"] = set_aside_record(people["bob"])
     client = db.session.scalars(select(ServiceClient.id).where(ServiceClient.name == "old gate")).one()
     return things | {"client": client, "plan": default_plan().id, "job": "reset_daily_limits", "file": "icon.svg"}

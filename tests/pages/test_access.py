@@ -68,6 +68,12 @@ GET  /account/prompts/new                          302 200 403 403 403 403 403 3
 POST /account/prompts/new                          401 422 403 403 403 403 403 401
 GET  /account/reauth                               302 302 302 302 302 302 302 302
 POST /account/reauth                               401 302 302 302 302 302 302 401
+GET  /account/providers                            302 200 200 200 200 200 200 302
+POST /account/providers/<uuid:identity_id>/unlink  401 302 404 404 404 404 404 401
+GET  /account/providers/confirm                    302 302 302 302 302 302 302 302
+POST /account/providers/confirm                    401 302 302 302 302 302 302 401
+POST /account/providers/link/<slug>                401 302 302 302 302 302 302 401
+POST /account/providers/prove/<slug>               401 302 302 302 302 302 302 401
 GET  /account/security                             302 200 200 200 200 200 200 302
 GET  /account/security/authenticator               302 200 200 200 200 200 200 302
 POST /account/security/authenticator               401 302 302 302 302 302 302 401
@@ -139,6 +145,16 @@ POST /admin/plans/<uuid:plan_id>                   401 404 404 404 404 403 422 4
 POST /admin/plans/<uuid:plan_id>/delete             401 404 404 404 404 403 422 401
 GET  /admin/plans/new                              302 404 404 404 404 403 200 302
 POST /admin/plans/new                              401 404 404 404 404 403 422 401
+GET  /admin/providers                              302 404 404 404 404 403 200 302
+GET  /admin/providers/<uuid:provider_id>           302 404 404 404 404 403 200 302
+POST /admin/providers/<uuid:provider_id>           401 404 404 404 404 403 422 401
+POST /admin/providers/<uuid:provider_id>/delete    401 404 404 404 404 403 302 401
+POST /admin/providers/<uuid:provider_id>/disable   401 404 404 404 404 403 302 401
+POST /admin/providers/<uuid:provider_id>/enable    401 404 404 404 404 403 302 401
+POST /admin/providers/<uuid:provider_id>/try       401 404 404 404 404 403 302 401
+POST /admin/providers/given/<slug>/try             401 404 404 404 404 403 404 401
+GET  /admin/providers/new                          302 404 404 404 404 403 200 302
+POST /admin/providers/new                          401 404 404 404 404 403 422 401
 GET  /admin/staff                                  302 404 404 404 404 403 200 302
 GET  /admin/staff/<uuid:staff_id>                  302 404 404 404 404 403 200 302
 POST /admin/staff/<uuid:staff_id>                  401 404 404 404 404 403 302 401
@@ -227,6 +243,8 @@ POST /sign-in/passkey                              422 422 422 422 422 422 422 4
 POST /sign-in/passkey/factor                       302 302 302 302 302 302 302 302
 POST /sign-in/passkey/factor/options               409 409 409 409 409 409 409 409
 POST /sign-in/passkey/options                      200 200 200 200 200 200 200 200
+POST /sign-in/with/<slug>                          302 302 302 302 302 302 302 302
+GET  /sign-in/with/<slug>/back                     302 302 302 302 302 302 302 302
 GET  /staff                                        302 404 200 200 200 404 404 302
 GET  /staff/exports/<uuid:user_id>/new             302 404 403 403 200 404 404 302
 POST /staff/exports/<uuid:user_id>/new             401 404 403 403 422 404 404 401
@@ -267,6 +285,10 @@ OBJECTS = {
     "plan_id": "plan",
     "mail_id": "mail",
     "/admin/mail/letters/<name>": "letter",
+    "provider_id": "provider",
+    "identity_id": "alice's identity",
+    "slug": "slug",
+    "/admin/providers/<uuid:provider_id>/delete": "other provider",
     "name": "job",
     "filename": "file",
     "/admin/users/<uuid:user_id>/reactivate": "sid",

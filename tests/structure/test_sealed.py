@@ -16,6 +16,7 @@ SEALERS = {
     "portal.mail.outbox": "mails",
     "portal.signin.steps": "steps of signing in",
     "portal.signin.authenticator": "authenticator apps",
+    "portal.outside.managing": "sign-in providers",
     "portal.privacy.deletion": "deleted users",
     "portal.messages.sealing": "records set aside",
     "portal.core.data_keys": "data keys",

@@ -28,6 +28,7 @@ NOT_VERBS = {
     "portal.signin.entry.refusal": "the error of a refused sign-in, with its trace",
     "portal.signin.factor_reset.stands_above": "a question about ranks",
     "portal.signin.recovery.make_recovery_codes": "how verbs that set up the first factor make its codes",
+    "portal.outside.arrivals.arrive": "how who comes back from a provider is let in, once `come_back` believes it",
     "portal.signin.sessions.renew_session": "how verbs give the actor's own session another secret",
     "portal.signin.sessions.keep_only_session": "how verbs end every session but the actor's own",
     "portal.accounts.zones.move_account": "how verbs put an account into another zone",
@@ -59,6 +60,11 @@ UNRECORDED = {
     "portal.messages.exporting.stop_export": "the same, of an export",
     "portal.messages.exporting.drop_export": "deletes one's own file; what it held was recorded when it was asked for",
     "portal.clients.status_checks.post_status_check": "a sign of life every few seconds: its row says who and when",
+    "portal.outside.trips.begin_sign_in": "a step in a browser; what comes of it is recorded",
+    "portal.outside.trips.begin_link": "the same",
+    "portal.outside.trips.begin_proof": "the same",
+    "portal.outside.managing.try_provider": "keeps what a provider says of itself, in memory",
+    "portal.outside.managing.try_given": "the same",
     "portal.insight.figures.dashboard": "counts afresh what can always be counted again; nobody's record changes",
 }
 

@@ -12,6 +12,7 @@ from portal.accounts.directory import own_account
 from portal.core.access import Capability
 from portal.core.text import gettext
 from portal.core.text import lazy_gettext as words
+from portal.outside.identities import ways_to_prove
 from portal.signin.reauth import Asked, has_ended, prove_again, what_to_ask
 from portal.web.forms import local_target, told_beside
 from portal.web.gates import Standing, open_while, requires
@@ -52,7 +53,8 @@ def index() -> ResponseReturnValue:
             leave_session()
             flash(gettext("Too many wrong answers: you are signed out. Sign in again."), "red")
             return redirect(url_for("public.sign_in.index", next=target))
-    page = render_template("account/reauth/index.html", form=form, asked=asked, account=account)
+    ways = ways_to_prove(who) if asked.outside else []
+    page = render_template("account/reauth/index.html", form=form, asked=asked, account=account, ways=ways)
     return page, 422 if form.is_submitted() else 200
 
 

@@ -10,6 +10,7 @@ from wtforms.validators import InputRequired, Length
 
 from portal.core import settings
 from portal.core.text import lazy_gettext as words
+from portal.outside.providers import ways_in
 from portal.signin.entry import FactorOwed, sign_in
 from portal.signin.sessions import sign_out
 from portal.signin.steps import Step
@@ -44,7 +45,12 @@ def index() -> ResponseReturnValue:
             return redirect(local_target(form.next.data, HOMES[entered.account.kind]))
     elif not form.is_submitted() and (person := viewer()):
         return redirect(person.home_url)
-    page = render_template("public/sign_in/index.html", form=form, confirming=settings.current().confirm_email)
+    page = render_template(
+        "public/sign_in/index.html",
+        form=form,
+        confirming=settings.current().confirm_email,
+        providers=ways_in(),
+    )
     return page, 422 if form.is_submitted() else 200
 
 
