@@ -38,6 +38,8 @@ ACCOUNT = [
     "/account/profile",
     "/account/sessions",
     "/account/picture",
+    "/account/activity",
+    "/account/activity/looks",
     "/account/data",
     "/account/data/close",
 ]

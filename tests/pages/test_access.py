@@ -26,6 +26,8 @@ PEOPLE = ("nobody", "alice", "tess", "theo", "tara", "max", "ada", "machine")
 TABLE = """
 GET  /                                             200 302 302 302 302 302 302 200
 GET  /account                                      302 200 302 302 302 302 302 302
+GET  /account/activity                             302 200 200 200 200 200 200 302
+GET  /account/activity/looks                       302 200 200 200 200 200 200 302
 GET  /account/conversations                        302 200 403 403 403 403 403 302
 GET  /account/conversations/<uuid:conversation_id> 302 200 403 403 403 403 403 302
 GET  /account/conversations/keeping                302 200 403 403 403 403 403 302
