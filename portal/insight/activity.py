@@ -10,6 +10,7 @@ from sqlalchemy import or_, select
 from portal.accounts.models import Account, StaffMember
 from portal.audit import events
 from portal.audit.models import AuditEntry
+from portal.audit.reading import LOOKS
 from portal.core.access import Capability, needs
 from portal.core.actor import ActorKind
 from portal.core.database import db
@@ -27,17 +28,6 @@ if TYPE_CHECKING:
 
     from portal.core.actor import Actor
 
-# To see what is there. All else that others do to an account changes something.
-LOOKS = {
-    event.name
-    for event in (
-        events.RECORD_VIEWED,
-        events.CONTENT_OPENED,
-        events.CONTENT_READ,
-        events.CONTENT_SEARCHED,
-        events.LOGS_EXPORTED,
-    )
-}
 TRIES = {events.SIGN_IN_FAILED.name, events.REAUTH_FAILED.name}
 # Facts that help the owner to tell two entries apart; of others it is enough that there is an entry.
 TOLD = ("name", "prefix", "method", "provider", "from", "to", "amount", "format", "count", "changed")

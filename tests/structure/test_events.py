@@ -33,7 +33,6 @@ NOT_YET: dict[str, str] = {
     "PROVIDER_DELETED": "being built",
     "NETWORK_ADDED": "being built",
     "NETWORK_REMOVED": "being built",
-    "DATA_ASKED": "being built",
     "MAIL_TESTED": "being built",
     "MAIL_RETRIED": "being built",
 }

@@ -48,6 +48,8 @@ NOT_VERBS = {
 # Verbs that write rows and no audit entry, and why that is right.
 UNRECORDED = {
     "portal.signin.confirmation.ask_for_confirmation": "mails a link; its POST is what changes something",
+    "portal.privacy.own_data.stop_archive": "the same, of an archive of one's own data",
+    "portal.privacy.own_data.drop_archive": "deletes one's own file; that it was made is recorded",
     "portal.signin.authenticator.begin_authenticator": "a step of this browser: the app counts once confirmed",
     "portal.signin.codes.give_up": "drops what this browser had begun and not finished",
     "portal.work.long_work.stop_work": "ends one's own work early; what was done of it is recorded by who began it",

@@ -10,6 +10,7 @@ from portal.core.access import Capability
 from portal.core.text import gettext
 from portal.pages.account import (
     activity,
+    archives,
     authenticator,
     conversations,
     data,
@@ -49,6 +50,7 @@ SUBJECTS = (
     sessions,
     activity,
     data,
+    archives,
     picture,
     reauth,
     authenticator,
