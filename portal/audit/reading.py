@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from portal.audit import events
 from portal.audit.models import AuditEntry
 from portal.core.access import Capability, needs
 from portal.core.database import db
@@ -16,6 +17,19 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from portal.core.actor import Actor
+
+
+# To see what is there. All else that is done to somebody changes something.
+LOOKS = {
+    event.name
+    for event in (
+        events.RECORD_VIEWED,
+        events.CONTENT_OPENED,
+        events.CONTENT_READ,
+        events.CONTENT_SEARCHED,
+        events.LOGS_EXPORTED,
+    )
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,12 @@ from portal.insight.reconcile import reconcile_credits
 from portal.insight.usage import count_usage
 from portal.keys.expiry import tell_expiring_keys
 from portal.mail.outbox import forget_mails, mail_is_due, send_waiting
-from portal.messages.export_files import EXPORT, EXPORT_WORKER, drop_exports
+from portal.messages.export_files import EXPORT, EXPORT_WORKER, OWN_DATA, drop_exports
 from portal.messages.flush import flush, waiting_bytes
 from portal.messages.purging import PURGE_JOB, purge_message_logs
 from portal.messages.sealing_job import lies_open, seal_message_logs
 from portal.privacy.closing import CLOSE_JOB, close_accounts
+from portal.privacy.own_data_files import OWN_DATA_WORKER
 from portal.privacy.purging import PURGE_USERS_JOB, purge_deleted_users
 from portal.repeats.service import forget_kept
 from portal.signin.steps import forget_steps
@@ -190,6 +191,7 @@ def _close_accounts() -> str:
 
 # Who does which kind of long work.
 WORKERS[EXPORT] = EXPORT_WORKER
+WORKERS[OWN_DATA] = OWN_DATA_WORKER
 
 JOBS: dict[str, Job] = {
     job.name: job

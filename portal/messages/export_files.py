@@ -24,10 +24,13 @@ from portal.work.long_work import GivenUp, TakenOver, Worker, advance
 from portal.work.models import LongWork
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
     from uuid import UUID
 
 EXPORT = "export_logs"
+OWN_DATA = "own_data"  # everything held about somebody, made in privacy/own_data_files.py
+KINDS = (EXPORT, OWN_DATA)
 # Left free on the disk: an export must not take the room that the spool and the database need.
 LEAST_LEFT = 256 * 1024 * 1024
 # How often one is begun anew after its process died: what kills a process each time is not tried for ever.
@@ -52,9 +55,17 @@ def media_type_of(work: LongWork) -> str:
 
 
 def write_export(work: LongWork) -> str:
-    """Write the file of a work, from the beginning, and offer it. What goes wrong leaves none behind.
+    """Write the file of an export of logs and offer it: see `make_file`."""
+    return make_file(work, work.arguments["format"], _write, _asker_of)
 
-    Raises Stopped, TakenOver, and GivenUp with `no_space`, `unwritable`, `gone` (who asked may no longer) or `tries`.
+
+def make_file(
+    work: LongWork, suffix: str, write: Callable[[LongWork, Path], int], asker: Callable[[LongWork], Actor]
+) -> str:
+    """Let `write` make the file of a work, from the beginning, and offer it. What goes wrong leaves none behind.
+
+    `asker` says who asked, with what they may do now, or gives up. Raises Stopped, TakenOver, and GivenUp with
+    `no_space`, `unwritable`, `gone` (who asked may no longer) or `tries`.
     """
     if work.fence > MOST_TRIES:
         raise GivenUp("tries")
@@ -62,11 +73,12 @@ def write_export(work: LongWork) -> str:
         folder = exports_folder()
         drop_file(work.id)
         draft = folder / f"{work.id}-{work.fence}.draft"
-        final = draft.with_suffix(f".{work.arguments['format']}")
+        final = draft.with_suffix(f".{suffix}")
         try:
-            rows = _write(work, draft)
+            rows = write(work, draft)
             draft.rename(final)
             _sync_folder(folder)
+            asker(work)
             _offer(work, final.name)
         except BaseException:
             draft.unlink(missing_ok=True)
@@ -85,8 +97,7 @@ def _write(work: LongWork, draft: Path) -> int:
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(head_of(plan))
         for lines, count in batches_of(_asker_of(work), plan):
-            if shutil.disk_usage(draft.parent).free < LEAST_LEFT + len(lines):
-                raise GivenUp("no_space")
+            check_room(draft, len(lines))
             file.write(lines)
             done += count
             if clock.monotonic() - told >= ADVANCE_S:
@@ -99,15 +110,27 @@ def _write(work: LongWork, draft: Path) -> int:
     return done
 
 
-def _asker_of(work: LongWork) -> Actor:
-    """Who asked for it, with what they may do now.
+def check_room(draft: Path, size: int) -> None:
+    """Raises GivenUp where so many bytes more would take the room that the spool and the database need."""
+    if shutil.disk_usage(draft.parent).free < LEAST_LEFT + size:
+        raise GivenUp("no_space")
 
-    Raises GivenUp when their account has ended or changed hands, or they may not read what is in it any more.
+
+def _asker_of(work: LongWork) -> Actor:
+    """Who asked for it, if they may still read what is in it. Raises GivenUp."""
+    asker = asker_of(work, State.ACTIVE)
+    if work.arguments["user_id"] != str(asker.id) and not asker.may(Capability.LOG_CONTENT):
+        raise GivenUp("gone")
+    return asker
+
+
+def asker_of(work: LongWork, *states: State) -> Actor:
+    """Who asked for a work, with what they may do now.
+
+    Raises GivenUp when their account has left these states, has ended or changed hands.
     """
     account = db.session.get(Account, work.owner_id, populate_existing=True)
-    if account is None or account.state != State.ACTIVE.value or account.epoch != work.epoch:
-        raise GivenUp("gone")
-    if work.arguments["user_id"] != str(account.id) and Capability.LOG_CONTENT not in account.capabilities:
+    if account is None or account.state not in states or account.epoch != work.epoch:
         raise GivenUp("gone")
     return Actor(
         kind=ActorKind(account.kind),
@@ -116,14 +139,13 @@ def _asker_of(work: LongWork) -> Actor:
         capabilities=account.capabilities,
         rank=account.rank,
         credential="long work",
-        reason=work.arguments["reason"],
-        case=work.arguments["case"],
+        reason=work.arguments.get("reason"),
+        case=work.arguments.get("case"),
     )
 
 
 def _offer(work: LongWork, name: str) -> None:
     """Let the file be fetched from now on, for EXPORT_LINK_TTL_S seconds. Raises TakenOver."""
-    _asker_of(work)
     with transaction():
         row = db.session.execute(
             update(LongWork)
@@ -178,7 +200,7 @@ def drop_exports() -> int:
     now, count = clock.now(), 0
     with transaction():
         query = select(LongWork).join(Account, Account.id == LongWork.owner_id)
-        query = query.where(LongWork.kind == EXPORT, LongWork.file.is_not(None))
+        query = query.where(LongWork.kind.in_(KINDS), LongWork.file.is_not(None))
         query = query.where(or_(LongWork.expires_at <= now, LongWork.epoch != Account.epoch))
         for work in db.session.scalars(query.limit(1000)):
             drop_file(work.id)
@@ -186,7 +208,7 @@ def drop_exports() -> int:
             count += 1
         db.session.execute(
             delete(LongWork)
-            .where(LongWork.kind == EXPORT, LongWork.finished_at < now - KEEP, LongWork.file.is_(None))
+            .where(LongWork.kind.in_(KINDS), LongWork.finished_at < now - KEEP, LongWork.file.is_(None))
             .execution_options(synchronize_session=False)
         )
     return count + _drop_strays()

@@ -121,20 +121,30 @@ def broken_end_of(plan: ExportPlan) -> bytes:
 
 
 def batches_of(actor: Actor, plan: ExportPlan) -> Iterator[tuple[bytes, int]]:
-    """(lines, how many), earliest first. Between two of them there is no transaction, no connection and no row held.
+    """(lines, how many), earliest first; see `rows_of`."""
+    for rows in rows_of(actor, plan):
+        yield (
+            b"".join(csv_row(_cells(facts)) if plan.format == "csv" else json_line(facts) for facts in rows),
+            len(rows),
+        )
 
-    What is opened of another's leaves its entry before the words are handed out. Raises Forbidden, Invalid.
+
+def rows_of(actor: Actor, plan: ExportPlan) -> Iterator[list[dict[str, Any]]]:
+    """The logs of the plan with what was said, earliest first, as the API shows them.
+
+    Between two batches there is no transaction, no connection and no row held. What is opened of another's leaves its
+    entry before the words are handed out. Raises Forbidden, Invalid.
     """
     last: tuple[datetime, int] | None = None
     while True:
         with transaction():
             logs = _next_logs(plan, last)
             contents = open_contents(actor, logs, what="export") if logs else {}
-            lines = b"".join(_lines(plan, logs, contents))
+            rows = list(_told(logs, contents))
             last = (logs[-1].at, logs[-1].number) if logs else None
-        if logs:
-            yield lines, len(logs)
-        if len(logs) < BATCH:
+        if rows:
+            yield rows
+        if len(rows) < BATCH:
             return
 
 
@@ -147,7 +157,7 @@ def _next_logs(plan: ExportPlan, last: tuple[datetime, int] | None) -> list[Mess
     return list(db.session.scalars(query.order_by(MessageLog.at, MessageLog.number).limit(BATCH)))
 
 
-def _lines(plan: ExportPlan, logs: list[MessageLog], contents: dict[int, Content]) -> Iterator[bytes]:
+def _told(logs: list[MessageLog], contents: dict[int, Content]) -> Iterator[dict[str, Any]]:
     named = {
         row[0]: (row[1], row[2])
         for row in db.session.execute(
@@ -158,8 +168,7 @@ def _lines(plan: ExportPlan, logs: list[MessageLog], contents: dict[int, Content
         )
     }
     for log in logs:
-        facts = _facts(log, *named[log.number], contents[log.number])
-        yield csv_row(_cells(facts)) if plan.format == "csv" else json_line(facts)
+        yield _facts(log, *named[log.number], contents[log.number])
 
 
 def _facts(log: MessageLog, conversation: str, model: str | None, content: Content) -> dict[str, Any]:

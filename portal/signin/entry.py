@@ -65,7 +65,7 @@ def sign_in(actor: Actor, typed_name: str, password: str, browser: Browser = UNK
         busy.trace = (lambda: throttle.give_back(own, *shared),)
         raise
     if not right or account is None or is_shut(account):
-        raise refusal(actor, gettext("The name or the password is not right."), "wrong", None, ())
+        raise refusal(actor, gettext("The name or the password is not right."), "wrong", account, ())
     try:
         check_may_enter(actor, account)
     except Invalid as refused:

@@ -13,10 +13,12 @@ from portal.core.text import gettext
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import BinaryIO
 
     from flask import Flask
 
 RETRY_S = 10
+PIECE = 64 * 1024
 PLACES = "streams"
 
 
@@ -97,3 +99,10 @@ def stream_file(pieces: Iterator[bytes], *, name: str, media_type: str, size: in
     if size is not None:
         response.content_length = size
     return response
+
+
+def pieces_of(file: BinaryIO) -> Iterator[bytes]:
+    """A file piece by piece, closed at the end."""
+    with file:
+        while piece := file.read(PIECE):
+            yield piece

@@ -40,6 +40,8 @@ ACCOUNT = [
     "/account/username",
     "/account/sessions",
     "/account/picture",
+    "/account/activity",
+    "/account/activity/looks",
     "/account/data",
     "/account/data/close",
 ]

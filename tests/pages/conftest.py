@@ -22,7 +22,7 @@ from portal.core.ids import new_id
 from portal.jobs.runner import run_job
 from portal.keys.models import ApiKey
 from portal.mail.models import OutboxMail
-from portal.messages.export_files import EXPORT
+from portal.messages.export_files import EXPORT, OWN_DATA
 from portal.messages.export_rows import ExportPlan
 from portal.messages.models import Conversation, MessageLog, QuarantinedRecord
 from portal.messages.reading import LogFilter
@@ -130,6 +130,12 @@ def ask_for_export(person: Account) -> UUID:
         return begin_work(actor_named(person.username), EXPORT, arguments, epoch=person.epoch).id
 
 
+def ask_for_archive(person: Account) -> UUID:
+    """An archive of all that is held about a person, that nobody has begun to write."""
+    with transaction():
+        return begin_work(actor_named(person.username), OWN_DATA, {}, epoch=person.epoch).id
+
+
 def draw_picture(person: Account) -> UUID:
     """A picture that a person sent."""
     drawn = io.BytesIO()
@@ -218,6 +224,7 @@ def house(machine: Callable[..., Machine], key_of: Callable[..., str], talk: Cal
         things[f"{name}'s refusal"] = refuse(people[name])
         things[f"{name}'s passkey"] = keep_passkey(people[name])
         things[f"{name}'s prompt"] = keep_prompt(people[name])
+        things[f"{name}'s archive"] = ask_for_archive(people[name])
         things[f"{name}'s picture"] = draw_picture(people[name])
         things[f"{name}'s export"] = ask_for_export(people[name])
     with transaction():

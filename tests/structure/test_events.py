@@ -25,7 +25,6 @@ NOT_YET: dict[str, str] = {
     "ACCOUNT_LOCKED": "being built",
     "NETWORK_ADDED": "being built",
     "NETWORK_REMOVED": "being built",
-    "DATA_ASKED": "being built",
 }
 
 

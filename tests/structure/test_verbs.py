@@ -49,6 +49,8 @@ NOT_VERBS = {
 # Verbs that write rows and no audit entry, and why that is right.
 UNRECORDED = {
     "portal.signin.confirmation.ask_for_confirmation": "mails a link; its POST is what changes something",
+    "portal.privacy.own_data.stop_archive": "the same, of an archive of one's own data",
+    "portal.privacy.own_data.drop_archive": "deletes one's own file; that it was made is recorded",
     "portal.signin.authenticator.begin_authenticator": "a step of this browser: the app counts once confirmed",
     "portal.signin.passkey_entry.begin_entering": "a challenge for this browser: whoever answers it leaves an entry",
     "portal.signin.passkey_entry.begin_factor": "the same, for a second factor",

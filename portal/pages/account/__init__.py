@@ -9,6 +9,8 @@ from flask import Blueprint
 from portal.core.access import Capability
 from portal.core.text import gettext
 from portal.pages.account import (
+    activity,
+    archives,
     authenticator,
     conversations,
     data,
@@ -50,7 +52,9 @@ SUBJECTS = (
     passkeys,
     providers,
     sessions,
+    activity,
     data,
+    archives,
     picture,
     reauth,
     authenticator,
@@ -82,6 +86,7 @@ def frame() -> dict[str, Any]:
         Entry(gettext("Profile"), "account.profile.index", "user", Capability.OWN_PROFILE),
         Entry(gettext("Security"), "account.security.index", "shield-lock", Capability.OWN_SECURITY),
         Entry(gettext("Sessions"), "account.sessions.index", "device-laptop", Capability.OWN_SESSIONS),
+        Entry(gettext("Activity"), "account.activity.index", "history", Capability.OWN_ACTIVITY),
         Entry(gettext("Your data"), "account.data.index", "database", Capability.OWN_PROFILE),
     ]
     who = actor()

@@ -16,6 +16,7 @@ from portal.core.text import gettext
 from portal.core.text import lazy_gettext as words
 from portal.keys.service import own_keys
 from portal.privacy.closing import GRACE, close_account, take_back_closing
+from portal.privacy.own_data import own_archives
 from portal.web.forms import told_beside
 from portal.web.gates import Standing, asks_again, open_while, requires
 from portal.web.identity import actor, renew_cookie
@@ -36,7 +37,10 @@ def index() -> ResponseReturnValue:
     """What can be taken away, and how to leave; while the account is closing, the way back."""
     account = own_account(actor())
     closing = isinstance(account, User) and account.state == State.CLOSING
-    return render_template("account/data/index.html", account=account, closing=closing, grace=GRACE.days)
+    archives = own_archives(actor()) if isinstance(account, User) else []
+    return render_template(
+        "account/data/index.html", account=account, closing=closing, archives=archives, grace=GRACE.days
+    )
 
 
 @blueprint.route("/close", methods=["GET", "POST"])

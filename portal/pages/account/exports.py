@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, BinaryIO
 from uuid import UUID
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
@@ -23,13 +22,9 @@ from portal.web.export_forms import ExportForm, filters_in_address, wanted_logs
 from portal.web.forms import told_beside
 from portal.web.gates import requires
 from portal.web.identity import actor
-from portal.web.streaming import stream_file
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from portal.web.streaming import pieces_of, stream_file
 
 blueprint = Blueprint("exports", __name__, url_prefix="/exports")
-PIECE = 64 * 1024
 
 
 @blueprint.get("")
@@ -68,14 +63,7 @@ def show(work_id: UUID) -> ResponseReturnValue:
 def fetch(work_id: UUID) -> ResponseReturnValue:
     """The file, for whoever asked for it."""
     found = open_export(actor(), work_id, request.args.get("link", "")[:200])
-    pieces = _pieces_of(found.file)
-    return stream_file(pieces, name=found.name, media_type=found.media_type, size=found.size)
-
-
-def _pieces_of(file: BinaryIO) -> Iterator[bytes]:
-    with file:
-        while piece := file.read(PIECE):
-            yield piece
+    return stream_file(pieces_of(found.file), name=found.name, media_type=found.media_type, size=found.size)
 
 
 @blueprint.post("/<uuid:work_id>/stop")

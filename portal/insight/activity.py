@@ -1,0 +1,119 @@
+"""What was done with one's own account: by oneself, by others, and who looked at the record and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import or_, select
+
+from portal.accounts.models import Account, StaffMember
+from portal.audit import events
+from portal.audit.models import AuditEntry
+from portal.audit.reading import LOOKS
+from portal.core.access import Capability, needs
+from portal.core.actor import ActorKind
+from portal.core.database import db
+from portal.core.pages import Page, page_of
+from portal.core.text import gettext
+from portal.keys.models import ApiKey
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from typing import Any
+    from uuid import UUID
+
+    from babel.support import LazyProxy
+    from sqlalchemy import ColumnElement
+
+    from portal.core.actor import Actor
+
+TRIES = {events.SIGN_IN_FAILED.name, events.REAUTH_FAILED.name}
+# Facts that help the owner to tell two entries apart; of others it is enough that there is an entry.
+TOLD = ("name", "prefix", "method", "provider", "from", "to", "amount", "format", "count", "changed")
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """One entry as the owner of the account sees it. `who` is None for oneself; of others no address is told."""
+
+    at: datetime
+    event: str
+    sentence: LazyProxy | str
+    who: str | None
+    details: list[str]
+    reason: str | None
+    address: str | None
+    refused: bool
+
+
+@needs(Capability.OWN_ACTIVITY)
+def own_activity(actor: Actor, cursor: str | None = None) -> Page[Deed]:
+    """A page of what the actor did, and of what others did to the actor's account but looking; newest first."""
+    keys = select(ApiKey.id).where(ApiKey.user_id == actor.id)
+    done_to = or_(AuditEntry.target_id == actor.id, AuditEntry.target_id.in_(keys))
+    own = AuditEntry.actor_id == actor.id
+    return _page(actor, or_(own, done_to & AuditEntry.event.not_in(LOOKS)), cursor, purpose="activity")
+
+
+@needs(Capability.OWN_ACTIVITY)
+def looks_at_me(actor: Actor, cursor: str | None = None) -> Page[Deed]:
+    """A page of who else looked at the actor's record or conversations, and why; newest first."""
+    others = or_(AuditEntry.actor_id.is_(None), AuditEntry.actor_id != actor.id)
+    seen = (AuditEntry.target_id == actor.id) & AuditEntry.event.in_(LOOKS) & (AuditEntry.result == "done")
+    return _page(actor, seen & others, cursor, purpose="looks")
+
+
+def _page(actor: Actor, wanted: ColumnElement[bool], cursor: str | None, *, purpose: str) -> Page[Deed]:
+    order: list[Any] = [AuditEntry.at.desc(), AuditEntry.id.desc()]
+    page = page_of(select(AuditEntry).where(wanted), order, cursor, purpose=purpose)
+    named = _names({entry.actor_id for entry in page.items if entry.actor_id not in {None, actor.id}})
+    deeds = [_deed(actor, entry, named) for entry in page.items]
+    return Page(deeds, page.next_cursor, page.previous_cursor)
+
+
+def _names(ids: set[UUID | None]) -> dict[UUID, str]:
+    """How the people of these ids are told of: their first name, and of support the level."""
+    if not ids:
+        return {}
+    return {account.id: _name_of(account) for account in db.session.scalars(select(Account).where(Account.id.in_(ids)))}
+
+
+def _name_of(account: Account) -> str:
+    first = account.shown_name.split(" ")[0]
+    if isinstance(account, StaffMember):
+        return gettext("%(name)s, support level %(level)s", name=first, level=account.level)
+    return gettext("%(name)s, admin", name=first) if account.kind == ActorKind.ADMIN else first
+
+
+def _who(entry: AuditEntry, named: dict[UUID, str]) -> str:
+    if entry.actor_id in named:
+        return named[entry.actor_id]
+    return {
+        ActorKind.STAFF.value: gettext("Support"),
+        ActorKind.ADMIN.value: gettext("An admin"),
+        ActorKind.CLIENT.value: gettext("The service %(name)s", name=entry.actor_name),
+        ActorKind.JOB.value: gettext("Automatic"),
+        ActorKind.OPERATOR.value: gettext("The operator of this site"),
+    }.get(entry.actor_kind, gettext("Somebody who was not signed in"))
+
+
+def _deed(actor: Actor, entry: AuditEntry, named: dict[UUID, str]) -> Deed:
+    own = entry.actor_id == actor.id
+    looked = entry.event in LOOKS
+    event = events.EVENTS.get(entry.event)
+    return Deed(
+        at=entry.at,
+        event=entry.event,
+        sentence=event.sentence if event else entry.event,
+        who=None if own else _who(entry, named),
+        details=_details(entry.facts),
+        reason=entry.reason if looked and not own else None,
+        address=entry.address if own or entry.event in TRIES else None,
+        refused=entry.result != "done",
+    )
+
+
+def _details(facts: dict[str, Any]) -> list[str]:
+    told = [facts[name] for name in TOLD if facts.get(name) not in (None, "", [])]
+    return [", ".join(map(str, value)) if isinstance(value, list) else str(value) for value in told]
