@@ -46,7 +46,7 @@ TOUCHING = {
 }
 # What a door may call though it touches words and is not opening: no word of them comes back.
 ANSWERS_NO_WORDS = {
-    f"{MESSAGES}.quarantine.retry_quarantined": "stores the line it opens, and answers nothing",
+    f"{MESSAGES}.quarantine._try_again": "stores the line it opens, and answers nothing of it",
     f"{MESSAGES}.sealing_job.open_logs": "tells how many lie open by their numbers",
     f"{MESSAGES}.export_rows._logs_of": "narrows an export whose verbs asked who may and why",
 }
