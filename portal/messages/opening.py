@@ -26,7 +26,7 @@ from portal.core.ids import new_id
 from portal.core.text import gettext
 from portal.messages.hits import page_of_hits
 from portal.messages.models import ContentOpening, MessageContent, SealedContent
-from portal.messages.sealing import open_content, open_title
+from portal.messages.sealing import open_content, open_quarantined, open_title
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from portal.core.actor import Actor
     from portal.core.pages import Page
-    from portal.messages.models import Conversation, MessageLog
+    from portal.messages.models import Conversation, MessageLog, QuarantinedRecord
 
 State = Literal["kept", "gone", "locked"]
 CHUNK = 400
@@ -86,6 +86,23 @@ def open_titles(actor: Actor, talks: Sequence[Conversation]) -> dict[UUID, str]:
     if any(talk.user_id != actor.id for talk in talks):
         raise Forbidden
     return {talk.id: _title_of(talk) for talk in talks}
+
+
+@needs(Capability.OWN_CONVERSATIONS)
+def open_set_aside(actor: Actor, records: Sequence[QuarantinedRecord]) -> dict[UUID, str | None]:
+    """The actor's own records that could not be stored, as they came; None where no key opens one. Raises Forbidden."""
+    if any(one.user_id != actor.id for one in records):
+        raise Forbidden
+    return {one.id: _line_of(one) for one in records}
+
+
+def _line_of(aside: QuarantinedRecord) -> str | None:
+    if aside.sealed is None:
+        return aside.line
+    try:
+        return open_quarantined(aside.user_id, aside.id, aside.sealed)
+    except BadSeal:
+        return None
 
 
 def _title_of(talk: Conversation) -> str:

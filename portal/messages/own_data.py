@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from portal.core.crypto import BadSeal
 from portal.core.database import transaction
 from portal.core.own_data import Part, part_of
 from portal.messages.export_rows import COLUMNS, ExportPlan, newest_log, rows_of
 from portal.messages.models import Conversation, QuarantinedRecord
-from portal.messages.opening import open_titles
+from portal.messages.opening import open_set_aside, open_titles
 from portal.messages.reading import LogFilter
-from portal.messages.sealing import open_quarantined
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
     from portal.core.own_data import Row
 
 
-def export_of(actor: Actor, account_id: UUID) -> list[Part]:
+def export_of(account_id: UUID, actor: Actor) -> list[Part]:
     """Conversations with their titles, every exchange with its words, and records that could not be stored.
 
     The words are opened for the actor, whose own they are.
@@ -38,25 +36,14 @@ def export_of(actor: Actor, account_id: UUID) -> list[Part]:
         QuarantinedRecord,
         QuarantinedRecord.user_id == account_id,
         hide=("client_id", "spool_key", "sealed"),
-        also={"line": _line},
+        also={"line": lambda one: open_set_aside(actor, [one])[one.id]},
     )
     tables = ("message_logs", "message_contents", "sealed_contents")
-    return [talks, Part("exchanges", tables, COLUMNS, lambda: _exchanges(actor, account_id)), aside]
+    return [talks, Part("exchanges", tables, COLUMNS, lambda: _exchanges(account_id, actor)), aside]
 
 
-def _exchanges(actor: Actor, account_id: UUID) -> Iterator[list[Row]]:
+def _exchanges(account_id: UUID, actor: Actor) -> Iterator[list[Row]]:
     with transaction():
         newest = newest_log(account_id)
     for facts in rows_of(actor, ExportPlan(account_id, "jsonl", LogFilter(), newest)):
         yield [{name: {**one, **one["usage"]}[name] for name in COLUMNS} for one in facts]
-
-
-def _line(aside: Any) -> str | None:
-    """What could not be stored, as it came."""
-    if aside.sealed is None:
-        line: str | None = aside.line
-        return line
-    try:
-        return open_quarantined(aside.user_id, aside.id, aside.sealed)
-    except BadSeal:
-        return None

@@ -53,7 +53,7 @@ LEFT_OUT = {
 }
 
 
-def parts_of(actor: Actor, account_id: UUID) -> list[Part]:
+def parts_of(account_id: UUID, actor: Actor) -> list[Part]:
     """Everything held about an account, by the features that hold it."""
     return [
         *portal.accounts.own_data.export_of(account_id),
@@ -61,7 +61,7 @@ def parts_of(actor: Actor, account_id: UUID) -> list[Part]:
         *portal.outside.own_data.export_of(account_id),
         *portal.keys.own_data.export_of(account_id),
         *portal.usage.own_data.export_of(account_id),
-        *portal.messages.own_data.export_of(actor, account_id),
+        *portal.messages.own_data.export_of(account_id, actor),
         *portal.prompts.own_data.export_of(account_id),
         *portal.mail.own_data.export_of(account_id),
         *portal.work.own_data.export_of(account_id),
@@ -97,7 +97,7 @@ def _write(work: LongWork, draft: Path) -> int:
     actor = _asker_of(work)
     if actor.id is None:
         raise TypeError("an account asks")
-    parts = parts_of(actor, actor.id)
+    parts = parts_of(actor.id, actor)
     files = len(parts) * 2 + 2
     advance(work, 0, files)
     check_room(draft, 0)

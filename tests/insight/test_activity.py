@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select
@@ -25,7 +26,7 @@ from tests.visitor import Visitor
 CANARY = "she lost her nightjar"
 
 
-def id_of(name: str) -> object:
+def id_of(name: str) -> UUID:
     return db.session.scalars(select(Account.id).where(Account.username_canonical == name)).one()
 
 
@@ -91,7 +92,7 @@ def test_nothing_of_another_is_there(app: Doorward) -> None:
         make_account(name)
     with transaction():
         for name in ("alice", "bob"):
-            target = Target("user", id_of(name), name)  # type: ignore[arg-type]  # an id
+            target = Target("user", id_of(name), name)
             record(actor_named("ada").because(name), events.RECORD_VIEWED, target)
             record(actor_named(name), events.PROFILE_EDITED, target, {"changed": [name]})
     for name in ("alice", "bob"):

@@ -33,11 +33,11 @@ GET  /account/conversations/<uuid:conversation_id> 302 200 403 403 403 403 403 3
 GET  /account/conversations/keeping                302 200 403 403 403 403 403 302
 POST /account/conversations/keeping                401 302 403 403 403 403 403 401
 GET  /account/data                                 302 200 200 200 200 200 200 302
-POST /account/data/archives                        401 409 403 403 403 403 403 401
-GET  /account/data/archives/<uuid:work_id>         302 200 403 403 403 403 403 302
-POST /account/data/archives/<uuid:work_id>/delete  401 409 403 403 403 403 403 401
-GET  /account/data/archives/<uuid:work_id>/file    302 404 403 403 403 403 403 302
-POST /account/data/archives/<uuid:work_id>/stop    401 302 403 403 403 403 403 401
+POST /account/archives                        401 409 403 403 403 403 403 401
+GET  /account/archives/<uuid:work_id>         302 200 403 403 403 403 403 302
+POST /account/archives/<uuid:work_id>/delete  401 409 403 403 403 403 403 401
+GET  /account/archives/<uuid:work_id>/file    302 404 403 403 403 403 403 302
+POST /account/archives/<uuid:work_id>/stop    401 302 403 403 403 403 403 401
 GET  /account/data/close                           302 200 403 403 403 403 403 302
 POST /account/data/close                           401 422 403 403 403 403 403 401
 POST /account/data/take-back                       401 409 403 403 403 403 403 401
@@ -279,10 +279,10 @@ OBJECTS = {
     "work_id": "alice's export",
     "prompt_id": "alice's prompt",
     "picture_id": "bob's picture",
-    "/account/data/archives/<uuid:work_id>": "alice's archive",
-    "/account/data/archives/<uuid:work_id>/delete": "alice's archive",
-    "/account/data/archives/<uuid:work_id>/file": "alice's archive",
-    "/account/data/archives/<uuid:work_id>/stop": "alice's archive",
+    "/account/archives/<uuid:work_id>": "alice's archive",
+    "/account/archives/<uuid:work_id>/delete": "alice's archive",
+    "/account/archives/<uuid:work_id>/file": "alice's archive",
+    "/account/archives/<uuid:work_id>/stop": "alice's archive",
     "user_id": "bob",
     "decision_id": "bob's refusal",
     "lease_id": "bob's refusal",
@@ -407,9 +407,9 @@ PRIVATE = [
     ("POST", "/account/prompts/{}", "bob's prompt"),
     ("POST", "/account/prompts/{}/delete", "bob's prompt"),
     ("GET", "/account/picture/{}", "bob's picture"),
-    ("GET", "/account/data/archives/{}", "bob's archive"),
-    ("POST", "/account/data/archives/{}/stop", "bob's archive"),
-    ("POST", "/account/data/archives/{}/delete", "bob's archive"),
+    ("GET", "/account/archives/{}", "bob's archive"),
+    ("POST", "/account/archives/{}/stop", "bob's archive"),
+    ("POST", "/account/archives/{}/delete", "bob's archive"),
     ("GET", "/account/exports/{}", "bob's export"),
     ("POST", "/account/exports/{}/stop", "bob's export"),
     ("POST", "/account/exports/{}/delete", "bob's export"),

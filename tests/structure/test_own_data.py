@@ -19,7 +19,7 @@ SECRET = ("digest", "hash", "sealed", "seed", "secret", "public_key", "wrapped",
 
 def parts() -> list[Part]:
     """The lists of somebody."""
-    return parts_of(operator_actor(), uuid4())
+    return parts_of(uuid4(), operator_actor())
 
 
 def forgotten(metadata: MetaData) -> set[str]:

@@ -44,6 +44,7 @@ NOT_VERBS = {
     "portal.usage.leases.take_lease": "the lease behind both verbs, which checked who asks",
     "portal.work.long_work.begin_work": "how verbs ask for long work: they checked who asks, and record it",
     "portal.messages.export_rows.batches_of": "the rows of an export, whose words `open_contents` opens for the actor",
+    "portal.messages.export_rows.rows_of": "the same, before they are lines of a file",
     "portal.usage.ledger.by": "the actor as an entry of the ledger names it",
 }
 # Verbs that write rows and no audit entry, and why that is right.

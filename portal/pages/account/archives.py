@@ -1,4 +1,4 @@
-"""/account/data/archives: have everything held about oneself put into one file, watch that, fetch it, delete it."""
+"""/account/archives: have everything held about oneself put into one file, watch that, fetch it, delete it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from portal.web.gates import Standing, open_while, requires
 from portal.web.identity import actor
 from portal.web.streaming import pieces_of, stream_file
 
-blueprint = Blueprint("archives", __name__, url_prefix="/data/archives")
+blueprint = Blueprint("archives", __name__, url_prefix="/archives")
 
 
 @blueprint.post("")
