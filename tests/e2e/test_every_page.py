@@ -13,7 +13,7 @@ from tests.servers import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
-PUBLIC = ["/", "/sign-in", "/register", "/forgotten", "/status", "/nowhere", "/reset/no-such-token"]
+PUBLIC = ["/", "/sign-in", "/sign-in/passkey", "/register", "/forgotten", "/status", "/nowhere", "/reset/no-such-token"]
 ACCOUNT = [
     "/account",
     "/account/keys",
@@ -38,6 +38,8 @@ ACCOUNT = [
     "/account/profile",
     "/account/email",
     "/account/username",
+    "/account/security/passkeys",
+    "/account/security/passkeys/new",
     "/account/sessions",
     "/account/picture",
     "/account/activity",
