@@ -38,6 +38,7 @@ ACCOUNT = [
     "/account/profile",
     "/account/email",
     "/account/username",
+    "/account/security/password",
     "/account/sessions",
     "/account/picture",
     "/account/data",
