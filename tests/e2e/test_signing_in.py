@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser import WIDE, Watched
 from tests.e2e.test_every_page import sign_in
@@ -28,9 +28,12 @@ def test_nobody_is_led_away_from_here_as_the_browser_sees_it(browser: Browser, d
     context = browser.new_context()
     page = context.new_page()
     asked: list[str] = []
-    context.route(
-        lambda url: not url.startswith(server.url), lambda route: (asked.append(route.request.url), route.abort())
-    )
+
+    def keep_here(route: Route) -> None:
+        asked.append(route.request.url)
+        route.abort()
+
+    context.route(lambda url: not url.startswith(server.url), keep_here)
     sign_in(page, server.url, people["users"][0])
     for wanted in typed_away():
         # One who proved lately who they are is led straight on.
