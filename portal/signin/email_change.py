@@ -91,13 +91,7 @@ def ask_for_email(actor: Actor, typed: str) -> str:
         raise Invalid({"email": gettext("Addresses of this domain are not taken here.")})
     if canonical == account.email_canonical:
         raise Invalid({"email": gettext("This is the address of your account already.")})
-    counters = (
-        throttle.counter_of("mail", str(account.id)),
-        throttle.counter_of("mail", canonical),
-        throttle.counter_of("address", actor.address),
-    )
-    throttle.check_throttle(*counters)
-    throttle.count_failure(*counters)
+    throttle.count_try(throttle.counter_of("mail", str(account.id)), *throttle.mail_counters(actor.address, canonical))
     path = make_link(Purpose.NEW_EMAIL, account, {"email": shown, "canonical": canonical})
     if names.email_taken(canonical, but=account.id):
         _tell_owner(canonical)  # the link is mailed to nobody

@@ -40,6 +40,7 @@ ACCOUNT = [
     "/account/username",
     "/account/security/passkeys",
     "/account/security/passkeys/new",
+    "/account/security/password",
     "/account/sessions",
     "/account/picture",
     "/account/activity",
