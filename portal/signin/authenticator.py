@@ -27,7 +27,7 @@ from portal.signin.factors import check_removable, note_factors
 from portal.signin.models import Authenticator
 from portal.signin.recovery import make_recovery_codes
 from portal.signin.sessions import keep_only_session
-from portal.signin.steps import Step, begin_step, failure_at, look_at_step, take_step
+from portal.signin.steps import Step, begin_step, count_answer, failure_at, look_at_step, take_step
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -137,6 +137,7 @@ def confirm_authenticator(actor: Actor, step_secret: str | None, typed: str) -> 
     Raises Invalid for a wrong code, StepOver when the set-up is over.
     """
     seed = _begun_seed(actor, step_secret)
+    count_answer(step_secret)
     code = plain_code(typed)
     step = _step_of(seed, code, 0) if code else None
     if step is None:

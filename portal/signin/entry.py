@@ -21,7 +21,7 @@ from portal.core.text import gettext
 from portal.signin import passwords, throttle
 from portal.signin.devices import UNKNOWN, Browser, is_known, note_device
 from portal.signin.sessions import actor_of, begin_session
-from portal.signin.steps import Step, begin_step, failure_at, look_at_step, take_step
+from portal.signin.steps import Step, begin_step, count_answer, failure_at, look_at_step, take_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -143,6 +143,7 @@ def enter_with_factor(
     known = browser.secret if is_known(account.id, browser) else ""
     own, shared = throttle.counter_of("factor", f"{account.id} {known}"), throttle.counter_of("address", actor.address)
     throttle.take_try(own, shared)
+    count_answer(step_secret)
     check_may_enter(actor, account)
     method = show(account)
     if method is None:

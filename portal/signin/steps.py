@@ -14,7 +14,7 @@ from sqlalchemy import delete, select, update
 
 from portal.accounts.models import Account
 from portal.core import clock, crypto
-from portal.core.database import db
+from portal.core.database import db, transaction
 from portal.core.errors import StepOver
 from portal.core.ids import new_secret
 from portal.signin.models import SignInStep
@@ -89,22 +89,29 @@ def take_step(secret: str | None, step: Step) -> tuple[Account | None, dict[str,
     return account, facts
 
 
-def failure_at(secret: str | None) -> Callable[[], None]:
-    """The trace of a wrong answer: counted after the rollback; the fifth ends the step."""
-
-    def count() -> None:
-        row = SignInStep.digest == crypto.digest(secret or "")
-        failures = db.session.execute(
+def count_answer(secret: str | None) -> None:
+    """Count an answer to the step before it is looked at, in a transaction of its own: of many at the same moment no
+    more are looked at than may be. Raises StepOver when they are used up."""
+    with transaction():
+        counted = db.session.execute(
             update(SignInStep)
-            .where(row)
+            .where(SignInStep.digest == crypto.digest(secret or ""), SignInStep.failures < MOST_FAILURES)
             .values(failures=SignInStep.failures + 1)
             .returning(SignInStep.failures)
             .execution_options(synchronize_session=False)
         ).scalar()
-        if failures is not None and failures >= MOST_FAILURES:
-            db.session.execute(delete(SignInStep).where(row).execution_options(synchronize_session=False))
+        if counted is None:
+            raise _over()
 
-    return count
+
+def failure_at(secret: str | None) -> Callable[[], None]:
+    """The trace of a wrong answer, which was counted: the fifth ends the step."""
+
+    def end() -> None:
+        used_up = SignInStep.digest == crypto.digest(secret or ""), SignInStep.failures >= MOST_FAILURES
+        db.session.execute(delete(SignInStep).where(*used_up).execution_options(synchronize_session=False))
+
+    return end
 
 
 def end_of(secret: str | None, step: Step) -> Callable[[], None]:

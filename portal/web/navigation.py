@@ -34,10 +34,10 @@ class Line:
 
 
 def navigation(entries: list[Entry], actor: Actor) -> list[Line]:
-    """The lines for this actor. A place is current with all pages of its subject."""
+    """The lines for this actor. A place is current with all pages of its subject, and with subjects that have pages
+    below its own address and no line themselves."""
     subject = (request.endpoint or "").rpartition(".")[0]
-    return [
-        Line(entry.label, url_for(entry.endpoint), entry.icon, entry.endpoint.rpartition(".")[0] == subject)
-        for entry in entries
-        if actor.may(entry.capability)
-    ]
+    held = [(entry, url_for(entry.endpoint)) for entry in entries if actor.may(entry.capability)]
+    own = [entry for entry, _ in held if entry.endpoint.rpartition(".")[0] == subject]
+    above = own or [entry for entry, url in held if url.count("/") > 1 and request.path.startswith(f"{url}/")]
+    return [Line(entry.label, url, entry.icon, entry in above) for entry, url in held]

@@ -19,6 +19,7 @@ COMMITS = {
 # No verb stands here.
 FRAMES = {
     "portal.web.frame": "the trace that outlives a rollback",
+    "portal.signin.steps": "the count of an answer, before it is looked at",
     "portal.signin.throttle": "the count of a try, before anything slow is done with it",
     "portal.jobs.runner": "a job and its lock",
     "portal.jobs.table": "a job",

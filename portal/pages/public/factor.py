@@ -12,7 +12,7 @@ from portal.core.text import lazy_gettext as words
 from portal.signin.codes import enter_with_code, give_up, owed_factors
 from portal.signin.steps import Step
 from portal.web.forms import local_target, told_beside
-from portal.web.identity import HOMES, actor, browser, drop_step, enter_session, kept_step
+from portal.web.identity import HOMES, actor, browser, drop_step, enter_session, kept_step, viewer
 
 blueprint = Blueprint("factor", __name__, url_prefix="/sign-in/factor")
 
@@ -34,6 +34,8 @@ def index() -> ResponseReturnValue:
         if attempt.done:
             enter_session(entered)
             return redirect(local_target(wanted, HOMES[entered.account.kind]))
+    elif not form.is_submitted() and secret is None and (person := viewer()):
+        return redirect(person.home_url)  # back to here, after it was done
     # The fifth wrong code ended the first half: this leads back to the start.
     factors = owed_factors(secret)
     page = render_template("public/factor/index.html", form=form, factors=factors, next=wanted)

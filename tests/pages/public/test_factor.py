@@ -152,14 +152,33 @@ def test_a_fresh_first_half_gives_no_further_guesses(app: Doorward, phone: Phone
         counts = db.session.scalars(select(FailureCount.failures).where(FailureCount.name.startswith("factor:"))).all()
         assert counts == [tries]
         clock.shift(clock.offset() + timedelta(minutes=2))
+    counter = counter_of("factor", str(account_of("alice").id))
     with transaction():
         for _ in range(20):
-            count_failure(counter_of("factor", f"{account_of('alice').id} "))
+            count_failure(counter)
     again = Visitor(app.test_client())
     again.sign_in("alice")
     refused = answer(again, phone.code())
     assert refused.status == 429
     assert int(refused.response.headers["Retry-After"]) > 0
+    assert sessions() == 0
+
+
+def test_of_many_wrong_codes_at_once_no_more_than_five_are_looked_at(app: Doorward, phone: Phone) -> None:
+    visitor = Visitor(app.test_client())
+    page = visitor.sign_in("alice")
+    cookies = visitor.client.get_cookie("doorward")
+    assert cookies is not None
+    browsers = [Visitor(app.test_client()) for _ in range(20)]
+    for one in browsers:
+        one.client.set_cookie("doorward", cookies.value)
+    wrong = phone.wrong_code()
+    race(20, lambda number: browsers[number].send(page, {"code": wrong}, follow=False).status)
+    looked_at = db.session.scalars(select(AuditEntry.facts).where(AuditEntry.event == "sign_in.failed")).all()
+    assert [facts["why"] for facts in looked_at] == ["factor"] * 5
+    assert db.session.scalars(select(SignInStep)).all() == [], "the fifth ended the first half"
+    clock.shift(clock.offset() + timedelta(minutes=5))
+    assert visitor.send(page, {"code": phone.code()}).path == "/sign-in"
     assert sessions() == 0
 
 
