@@ -78,7 +78,7 @@ def arrive(
     if identity is not None:
         account = db.session.get_one(Account, identity.account_id)
         check_may_enter(actor, account)
-        identity.last_used_at, identity.email = clock.now(), person.email[:320]
+        identity.last_used_at, identity.email = clock.now(), person.email[:320] or identity.email
         return admit(actor, account, browser, method=slug)
     return _arrive_new(actor, provider, person, browser)
 

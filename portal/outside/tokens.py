@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import structlog
+
 from portal.core import clock
 from portal.core.outgoing import Unreachable
 from portal.core.text import BadName, canonical_email
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from portal.outside.discovery import Metadata
     from portal.outside.providers import KnownProvider
 
+log = structlog.get_logger()
 # Which sort of key each algorithm takes.
 ALGORITHMS = {
     **dict.fromkeys(("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"), "RSA"),
@@ -114,12 +117,11 @@ def claims_of(provider: KnownProvider, token: str, *, nonce: str) -> dict[str, A
 def vouched(provider: KnownProvider, metadata: Metadata, claims: dict[str, Any], access_token: object) -> Vouched:
     """The person of checked claims; where these tell no address, the provider is asked for it (Core 1.0, 5.3).
 
-    Raises Unreachable, Untrue.
+    Raises Untrue.
     """
     if "email" not in claims and metadata.userinfo and isinstance(access_token, str) and access_token.isprintable():
-        headers = {"Authorization": f"Bearer {access_token}"}
-        told = fetch_json(provider, metadata.userinfo, headers=headers, most=MOST_ANSWER_BYTES)
-        if told.get("sub") != claims["sub"]:
+        told = _userinfo(provider, metadata.userinfo, access_token)
+        if told and told.get("sub") != claims["sub"]:
             raise Untrue("userinfo is of somebody else")
         claims = {**told, **claims}
     email = claims.get("email")
@@ -136,6 +138,16 @@ def vouched(provider: KnownProvider, metadata: Metadata, claims: dict[str, Any],
         name=_line(claims.get("name")),
         username=_line(claims.get("preferred_username")),
     )
+
+
+def _userinfo(provider: KnownProvider, address: str, access_token: str) -> dict[str, Any]:
+    """What the provider tells besides; nothing when it does not answer: who it is, is known without it."""
+    headers = {"Authorization": f"Bearer {access_token}"}
+    try:
+        return fetch_json(provider, address, headers=headers, most=MOST_ANSWER_BYTES)
+    except Unreachable as error:
+        log.warning("provider.no_userinfo", provider=provider.terms.slug, why=str(error))
+        return {}
 
 
 def check_fresh(claims: dict[str, Any], *, since: float) -> None:
@@ -159,22 +171,35 @@ def _opened(provider: KnownProvider, token: str) -> dict[str, Any]:
     if kid is not None and not isinstance(kid, str):
         raise Untrue("no key id")
     key = _key_for(provider, algorithm, kid)
-    registry = JWSRegistry(algorithms=[algorithm], strict_check_header=False)
+
+    class Registry(JWSRegistry):
+        """Takes the one algorithm that was looked up above, without warning that others are newer."""
+
+        def get_alg(self, name: str) -> Any:
+            if name != algorithm:
+                raise Untrue("an algorithm that is not taken")
+            return self.algorithms[name]
+
+    registry = Registry(strict_check_header=False)
     try:
-        return dict(jwt.decode(token, key, algorithms=[algorithm], registry=registry).claims)
+        return dict(jwt.decode(token, key, registry=registry).claims)
     except (JoseError, ValueError, TypeError, RecursionError) as error:
         raise Untrue(f"the signature does not hold: {type(error).__name__}") from None
 
 
 def _header_of(token: str) -> dict[str, Any]:
-    part = token.partition(".")[0]
     try:
-        header = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+        header = json.loads(_decoded(token.partition(".")[0]))
     except (ValueError, RecursionError):
         raise Untrue("not a token") from None
     if not isinstance(header, dict):
         raise Untrue("not a token")
     return header
+
+
+def _decoded(part: str) -> bytes:
+    """URL-safe base64 without padding (RFC 7515, 2). Raises ValueError."""
+    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
 
 
 def _key_for(provider: KnownProvider, algorithm: str, kid: str | None) -> Any:
@@ -210,12 +235,12 @@ def _loaded(published: dict[str, Any]) -> Any:
     }
     kind, numbers = kinds[published["kty"]]
     try:
-        key = kind.import_key({"kty": published["kty"], **{name: published[name] for name in numbers}})
-        if isinstance(key, RSAKey) and not LEAST_RSA_BITS <= key.public_key.key_size <= MOST_RSA_BITS:
+        told = {name: str(published[name]) for name in numbers}
+        if "n" in told and not LEAST_RSA_BITS <= len(_decoded(told["n"])) * 8 <= MOST_RSA_BITS:
             raise Untrue("a key of another size")
+        return kind.import_key({"kty": published["kty"], **told})
     except (JoseError, ValueError, TypeError, KeyError) as error:
         raise Untrue(f"a key that cannot be read: {type(error).__name__}") from None
-    return key
 
 
 def _instant(claims: dict[str, Any], name: str) -> float:
