@@ -14,7 +14,7 @@ from portal.accounts.zones import check_pause, move_account
 from portal.audit import events
 from portal.audit.record import Target, record
 from portal.core import access, settings
-from portal.core.access import Capability, needs, outranks
+from portal.core.access import Capability, needs, outranks, recently
 from portal.core.database import db
 from portal.core.errors import Conflict, Forbidden, Invalid, NotFound
 from portal.core.text import gettext
@@ -173,6 +173,7 @@ def reactivate(actor: Actor, account_id: UUID) -> Account:
 
 
 @needs(Capability.STAFF_MANAGE)
+@recently(factor=True)
 def change_level(actor: Actor, staff_id: UUID, level: int) -> StaffMember:
     """Give a staff member another level. Raises Invalid, NotFound."""
     member = db.session.get(StaffMember, staff_id)
@@ -188,6 +189,7 @@ def change_level(actor: Actor, staff_id: UUID, level: int) -> StaffMember:
 
 
 @needs(Capability.ADMIN_MANAGE)
+@recently(factor=True)
 def change_permissions(actor: Actor, admin_id: UUID, permissions: list[str]) -> Admin:
     """Give an admin another set of permissions; nobody grants what they lack. Raises Invalid, Conflict."""
     admin = db.session.get(Admin, admin_id)

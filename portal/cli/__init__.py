@@ -19,6 +19,7 @@ from portal.cli.backup import backup
 from portal.cli.credits import credits
 from portal.cli.frame import echo_json, fail, in_frame, load_settings, opened, ready_app, refuse_settings
 from portal.cli.keys import keys
+from portal.cli.networks import networks
 from portal.cli.plans import plans
 from portal.cli.rotate import rotate
 from portal.cli.usage import usage
@@ -48,6 +49,7 @@ main.add_command(account)
 main.add_command(backup)
 main.add_command(credits)
 main.add_command(keys)
+main.add_command(networks)
 main.add_command(plans)
 main.add_command(rotate)
 main.add_command(usage)

@@ -13,7 +13,7 @@ from portal.audit import events
 from portal.audit.record import Target, record
 from portal.clients.models import ServiceClient
 from portal.core import access, clock, crypto, hot, settings
-from portal.core.access import Capability, needs
+from portal.core.access import Capability, needs, recently
 from portal.core.database import db, id_of_raw
 from portal.core.errors import Forbidden, Invalid, NotFound
 from portal.core.hot import Premise
@@ -33,6 +33,7 @@ _kept: dict[str, tuple[KnownClient, str, dict[str, Any], Any]] = {}
 
 
 @needs(Capability.CLIENT_MANAGE)
+@recently(factor=True)
 def create_client(actor: Actor, *, name: str, scopes: list[str]) -> tuple[ServiceClient, str]:
     """A new client and its token, which is shown this once. Raises Invalid, Forbidden."""
     try:

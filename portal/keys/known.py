@@ -6,8 +6,6 @@ by the next question on every instance.
 
 from __future__ import annotations
 
-import ipaddress
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -16,6 +14,7 @@ import msgspec
 from portal.core import clock, crypto, hot
 from portal.core import settings as current_settings
 from portal.core.database import id_of_raw, instant_of_raw, raw_instant
+from portal.core.networks import parsed_networks
 from portal.core.statements import both
 from portal.keys.secrets import well_formed
 from portal.usage.budget import COLUMNS, TABLES, WIDTH, budget_of_row, json_of_raw
@@ -24,9 +23,8 @@ from portal.usage.spending import SpendingKey, values_of
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from portal.core.networks import Network
     from portal.usage.budget import Budget
-
-    Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MOST_KEPT = 20_000
 KEY_COLUMNS = "k.id, k.version, k.scopes, k.networks, k.expires_at, k.revoked_at, k.daily_limit, k.replaced_by"
@@ -94,7 +92,7 @@ def _known(row: Any, now: datetime) -> KnownKey:
         id=id_of_raw(key[0]),
         version=key[1],
         scopes=json_of_raw(key[2]),
-        networks=_networks(json_of_raw(key[3])),
+        networks=parsed_networks(listed) if (listed := json_of_raw(key[3])) else None,
         expires_at=instant_of_raw(key[4]),
         revoked_at=instant_of_raw(key[5]),
         daily_limit=key[6],
@@ -103,14 +101,3 @@ def _known(row: Any, now: datetime) -> KnownKey:
         spending=spending,
         values=values_of(budget, spending),
     )
-
-
-def _networks(told: list[str]) -> tuple[Network, ...] | None:
-    """The networks of a list; a damaged entry lets nobody in, so a list of them alone is a closed door."""
-    if not told:
-        return None
-    known = []
-    for network in told:
-        with suppress(ValueError):
-            known.append(ipaddress.ip_network(network, strict=False))
-    return tuple(known)

@@ -11,7 +11,7 @@ from portal.accounts.models import User
 from portal.audit import events
 from portal.audit.record import record
 from portal.core import clock
-from portal.core.access import Capability, needs
+from portal.core.access import Capability, needs, recently
 from portal.core.database import db
 from portal.core.errors import Conflict, Invalid, NotFound
 from portal.core.text import gettext
@@ -72,6 +72,7 @@ def replace_key(key: ApiKey, overlap_s: int, by: Actor) -> NewKey:
 
 
 @needs(Capability.OWN_KEYS)
+@recently()
 def rotate_key(actor: Actor, key_id: UUID, *, overlap_s: int) -> NewKey:
     """Replace a key of one's own; the old one goes on for `overlap_s` seconds, 30 days at most.
 

@@ -13,7 +13,7 @@ from portal.accounts.models import User
 from portal.audit import events
 from portal.audit.record import Target, record
 from portal.core import clock, crypto
-from portal.core.access import Capability, needs
+from portal.core.access import Capability, needs, recently
 from portal.core.database import db
 from portal.core.errors import Conflict, NotFound, Stale
 from portal.core.ids import new_id
@@ -147,6 +147,7 @@ def give_terms(key: ApiKey, terms: KeyTerms, by: Actor, version: int | None) -> 
 
 
 @needs(Capability.OWN_KEYS)
+@recently()
 def create_key(
     actor: Actor,
     *,
@@ -211,6 +212,7 @@ def used_today(actor: Actor, key_id: UUID) -> int:
 
 
 @needs(Capability.OWN_KEYS)
+@recently()
 def change_key(actor: Actor, key_id: UUID, terms: KeyTerms, *, version: int | None = None) -> ApiKey:
     """Give a key of one's own other terms, felt by the next verify. `version` is the one that was shown; None takes
     any.
@@ -233,6 +235,7 @@ def _plain(value: Any) -> str:
 
 
 @needs(Capability.OWN_KEYS)
+@recently()
 def revoke_key(actor: Actor, key_id: UUID) -> ApiKey:
     """End a key: the next verify anywhere refuses it. Twice is as good as once. Raises NotFound."""
     key = own_key(actor, key_id)

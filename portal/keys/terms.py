@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING
 from portal.accounts.days import Calendar, resets_at, zone
 from portal.core import clock, settings
 from portal.core.errors import Invalid
+from portal.core.networks import BadNetwork, network_of
 from portal.core.settings import KEY_SCOPE
 from portal.core.text import BadName, Shown, clean_line, gettext
 
@@ -25,10 +24,6 @@ MOST_NETWORKS = 50
 MOST_LIMIT = 1_000_000
 MOST_YEARS = 10
 LONGEST = timedelta(days=3653)
-# An address, and after a slash how many bits count. Masks in dots are left out: 0.0.0.255 reads either way.
-NETWORK = re.compile(r"[0-9A-Fa-f:.]{2,45}(/[0-9]{1,3})?")
-# IPv4 lies inside IPv6 behind so many bits (RFC 4291, 2.5.5.2).
-MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,43 +122,3 @@ def _limit(wanted: int | None, wrong: dict[str, Shown]) -> int | None:
     if wanted is not None and (type(wanted) is not int or not 0 <= wanted <= MOST_LIMIT):
         wrong["daily_limit"] = gettext("A whole number from 0 to 1,000,000.")
     return wanted
-
-
-class BadNetwork(ValueError):
-    """A network that is refused; its text names it and says why."""
-
-
-def network_of(typed: str) -> str:
-    """An address or network in its one form: IPv4 inside IPv6 as IPv4, a single address without its bits.
-
-    Raises BadNetwork, also where bits beyond the network are set: which of the two is meant cannot be known.
-    """
-    text = typed.strip()
-    nonsense = BadNetwork(
-        gettext("“%(network)s” is no address or network, such as 192.0.2.7 or 2001:db8::/32.", network=text[:60])
-    )
-    if not NETWORK.fullmatch(text):
-        raise nonsense
-    try:
-        wide = ipaddress.ip_network(text, strict=False)
-        address = ipaddress.ip_address(text.partition("/")[0])
-    except ValueError:
-        raise nonsense from None
-    if address != wide.network_address:
-        raise BadNetwork(
-            gettext(
-                "“%(network)s” is an address inside a network. Write %(wide)s for all of it, or %(address)s for one.",
-                network=text,
-                wide=shown_network(wide),
-                address=shown_network(ipaddress.ip_network(address)),
-            )
-        )
-    return shown_network(wide)
-
-
-def shown_network(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> str:
-    """The network in its one form."""
-    if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(MAPPED):
-        inner = network.network_address.ipv4_mapped
-        network = ipaddress.IPv4Network((int(inner or 0), network.prefixlen - MAPPED.prefixlen))
-    return str(network.network_address if network.prefixlen == network.max_prefixlen else network)

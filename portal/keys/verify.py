@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from portal.core.access import Capability, needs, open_to_all
 from portal.core.database import raw_id, raw_instant
 from portal.core.errors import Unavailable
 from portal.core.ids import new_id
+from portal.core.networks import inside
 from portal.keys.known import KnownKey, digest_of, kept_key, read_key
 from portal.repeats.service import Replay
 from portal.usage.ledger import runner
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from portal.core.actor import Actor
-    from portal.keys.known import Network
     from portal.repeats.service import Repeat
 
 MOST_TRIES = 4
@@ -165,7 +164,7 @@ def refusal_of(key: KnownKey, question: Question, now: datetime) -> str | None:
         return "KEY_EXPIRED"
     if (dead := state_refusal(key.budget.state)) is not None:
         return dead
-    if key.networks is not None and not _inside(question.ip, key.networks):
+    if key.networks is not None and not inside(question.ip, key.networks):
         return "IP_NOT_ALLOWED"
     if question.scopes and key.scopes and set(question.scopes) - set(key.scopes):
         return "SCOPE_MISSING"
@@ -183,16 +182,6 @@ def _facts(key: KnownKey, question: Question) -> dict[str, Any]:
     if missing := sorted(set(question.scopes) - set(key.scopes)):
         facts["scopes_missing"] = missing[:20]
     return facts
-
-
-def _inside(address: str | None, networks: tuple[Network, ...]) -> bool:
-    """Whether the address lies in one of the networks; IPv4-mapped IPv6 counts as IPv4, nonsense as outside."""
-    try:
-        where = ipaddress.ip_address(address or "")
-    except ValueError:
-        return False
-    where = getattr(where, "ipv4_mapped", None) or where
-    return any(where in network for network in networks)
 
 
 def _note_of(actor: Actor, key: KnownKey, address: str | None, now: datetime) -> Callable[[Any, datetime], None] | None:

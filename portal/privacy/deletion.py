@@ -14,7 +14,7 @@ from portal.accounts.models import Account, State, User
 from portal.audit import events
 from portal.audit.record import Target, record
 from portal.core import clock, crypto, settings
-from portal.core.access import Capability, needs, outranks
+from portal.core.access import Capability, needs, outranks, recently
 from portal.core.database import db
 from portal.core.errors import Conflict, Forbidden, Invalid, NotFound
 from portal.core.pages import Page, page_of
@@ -48,6 +48,7 @@ def purge_date() -> datetime:
 
 
 @needs(Capability.USER_DELETE)
+@recently(factor=True)
 def delete_user(actor: Actor, user_id: UUID, *, typed_name: str) -> DeletedUser:
     """Seal the personal data, end sessions, revoke keys for good, keep the names reserved. Wants a reason
     and the username typed once more.
@@ -100,6 +101,7 @@ def delete_user(actor: Actor, user_id: UUID, *, typed_name: str) -> DeletedUser:
 
 
 @needs(Capability.USER_DELETE)
+@recently(factor=True)
 def restore_user(actor: Actor, user_id: UUID) -> User:
     """Put the personal data back. Sessions, tokens and keys of before stay dead. Raises NotFound, Forbidden,
     Conflict."""

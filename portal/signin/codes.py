@@ -26,17 +26,18 @@ def owed_factors(step_secret: str | None) -> Factors:
     return factors_of(found.account_id)
 
 
+def spend_code(account: Account, typed: str, by: Actor) -> str | None:
+    """Use a code up and answer what it was of, in words; None when it is not right or was used before."""
+    if canonical_code(typed):
+        right = use_recovery_code(account, typed, address=by.address, request_id=by.request_id)
+        return "recovery code" if right else None
+    return "authenticator app" if use_code(account, typed) else None
+
+
 @open_to_all("whoever gave the right password in this browser; five wrong codes end that")
 def enter_with_code(actor: Actor, step_secret: str | None, typed: str, browser: Browser) -> Entered:
     """Go on with a code. Raises Invalid for a wrong one, StepOver when the first half is over."""
-
-    def show(account: Account) -> str | None:
-        if canonical_code(typed):
-            right = use_recovery_code(account, typed, address=actor.address, request_id=actor.request_id)
-            return "recovery code" if right else None
-        return "authenticator app" if use_code(account, typed) else None
-
-    return enter_with_factor(actor, step_secret, browser, show)
+    return enter_with_factor(actor, step_secret, browser, lambda account: spend_code(account, typed, actor))
 
 
 @open_to_all("whoever gave the right password in this browser may think better of it")

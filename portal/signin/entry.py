@@ -20,6 +20,7 @@ from portal.core.errors import Invalid, LimitReached
 from portal.core.text import gettext
 from portal.signin import passwords, throttle
 from portal.signin.devices import UNKNOWN, Browser, is_known, note_device
+from portal.signin.networks import network_allows
 from portal.signin.sessions import actor_of, begin_session
 from portal.signin.steps import Step, begin_step, count_answer, failure_at, look_at_step, take_step
 
@@ -161,6 +162,12 @@ def enter_registered(actor: Actor, account: Account, browser: Browser = UNKNOWN)
 
 
 def _enter(actor: Actor, account: Account, browser: Browser, method: str) -> Entered:
+    # Told only now, after all that was owed: which accounts are bound to networks is nobody else's business.
+    if not network_allows(account.kind, actor.address):
+        words = gettext(
+            "This account may not be used from your network, %(address)s.", address=actor.address or gettext("unknown")
+        )
+        raise refusal(actor, words, "network", account, (throttle.counter_of("address", actor.address),))
     secret = begin_session(account, address=actor.address, device=browser.device, method=method)
     kept = note_device(account, browser, actor.address)
     own = actor_of(account, address=actor.address, request_id=actor.request_id)

@@ -14,15 +14,15 @@ from portal.audit.record import record
 from portal.core import clock
 from portal.core.access import Capability, check_recent, needs
 from portal.core.database import db
-from portal.core.errors import Invalid, NotFound, ReauthNeeded, SignInNeeded
+from portal.core.errors import Invalid, LimitReached, NotFound, ReauthNeeded, SignInNeeded
 from portal.core.text import gettext
 from portal.signin import passwords, throttle
+from portal.signin.codes import spend_code
 from portal.signin.factors import factors_of
 from portal.signin.models import FailureCount, SignInSession
 from portal.signin.sessions import renew_session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from uuid import UUID
 
     from portal.core.actor import Actor
@@ -77,30 +77,29 @@ def what_to_ask(actor: Actor, *, factor: bool) -> Asked | None:
 
 
 @needs(Capability.OWN_SECURITY)
-def prove_again(
-    actor: Actor, *, factor: bool, password: str, show: Callable[[Account], str | None] | None = None
-) -> str | None:
+def prove_again(actor: Actor, *, factor: bool, password: str, code: str = "") -> str | None:
     """Take the answers to what was asked: answers the new secret of the session, None where nothing was to be asked.
 
-    `show` looks at what was given as the second factor and answers its name, or None when it is wrong. Raises Invalid
-    for wrong answers, of which the fifth ends the session; LimitReached; SignInNeeded when it ended meanwhile.
+    `code` is of the authenticator app, or a recovery code. Raises Invalid for wrong answers, of which the fifth ends
+    the session; LimitReached; SignInNeeded when it ended meanwhile.
     """
     asked = what_to_ask(actor, factor=factor)
     if asked is None:
         return None
+    if not asked.typed:
+        raise Invalid({}, gettext("Choose one of the ways below."))
     account = _own(actor)
     counters = _counters(actor)
-    throttle.check_throttle(*counters)
-    if asked.password and not passwords.check_password(password, account.password_hash):
+    throttle.take_try(*counters)
+    if asked.password and not _is_right(password, account, counters):
         raise _wrong(actor, account, "password")
     method = "password" if asked.password else ""
     if asked.code:
-        shown = show(account) if show else None
+        shown = spend_code(account, code, actor)
         if shown is None:
             raise _wrong(actor, account, "code")
         method = shown
-    if not method:
-        raise Invalid({}, gettext("Choose one of the ways below."))
+    throttle.give_back(counters[2])
     return _noted(actor, account, method, asked.code)
 
 
@@ -151,13 +150,20 @@ def _counters(actor: Actor) -> tuple[str, str, str]:
     )
 
 
+def _is_right(password: str, account: Account, counters: tuple[str, ...]) -> bool:
+    try:
+        return passwords.check_password(password, account.password_hash)
+    except LimitReached as busy:
+        busy.trace = (lambda: throttle.give_back(*counters),)
+        raise
+
+
 def _wrong(actor: Actor, account: Account, what: str) -> Invalid:
-    counters = _counters(actor)
+    session = _counters(actor)[0]
 
     def trace() -> None:
-        throttle.count_failure(*counters)
         record(actor, events.REAUTH_FAILED, target_of(account), result="refused")
-        wrong = db.session.scalar(select(FailureCount.failures).where(FailureCount.name == counters[0])) or 0
+        wrong = db.session.scalar(select(FailureCount.failures).where(FailureCount.name == session)) or 0
         if wrong >= MOST_WRONG:
             db.session.execute(
                 update(SignInSession)

@@ -20,7 +20,7 @@ from portal.accounts.models import Account, Admin, StaffMember, State, User
 from portal.audit import events
 from portal.audit.record import record
 from portal.core import clock, settings
-from portal.core.access import Capability, needs, open_to_all
+from portal.core.access import Capability, needs, open_to_all, recently
 from portal.core.database import db
 from portal.core.errors import Forbidden, Invalid, NotFound
 from portal.core.ids import new_id
@@ -180,6 +180,7 @@ def invite_user(actor: Actor, person: NewPerson, *, plan_id: UUID) -> Invitation
 
 
 @needs(Capability.STAFF_MANAGE)
+@recently(factor=True)
 def invite_staff(actor: Actor, person: NewPerson, *, level: int) -> Invitation:
     """A staff member of this level. Raises Invalid, Forbidden."""
     checked_level(actor, level)
@@ -189,6 +190,7 @@ def invite_staff(actor: Actor, person: NewPerson, *, level: int) -> Invitation:
 
 
 @needs(Capability.ADMIN_MANAGE)
+@recently(factor=True)
 def invite_admin(actor: Actor, person: NewPerson, *, permissions: list[str]) -> Invitation:
     """An admin with these permissions. Raises Invalid, Forbidden."""
     granted = checked_permissions(actor, permissions)

@@ -12,7 +12,7 @@ from portal.accounts.models import Account, Kind, State
 from portal.audit import events
 from portal.audit.record import Target, record
 from portal.core import clock, crypto, settings
-from portal.core.access import Capability, needs, open_to_all
+from portal.core.access import Capability, needs, open_to_all, recently
 from portal.core.actor import Actor, ActorKind
 from portal.core.database import db
 from portal.core.errors import NotFound
@@ -207,6 +207,7 @@ def living_sessions(account: Account) -> list[SignInSession]:
 
 
 @needs(Capability.OWN_SESSIONS)
+@recently()
 def end_own_session(actor: Actor, session_id: UUID) -> None:
     """End one of the actor's own sessions. Raises NotFound."""
     ended = db.session.execute(

@@ -13,7 +13,7 @@ from portal.accounts.models import State, User
 from portal.audit import events
 from portal.audit.record import record
 from portal.core import clock
-from portal.core.access import Capability, needs
+from portal.core.access import Capability, needs, recently
 from portal.core.database import db
 from portal.core.errors import Invalid, NotFound
 from portal.core.pages import Page, page_of
@@ -38,6 +38,7 @@ def open_balance(user_id: UUID) -> None:
 
 
 @needs(Capability.CREDIT_WRITE)
+@recently(factor=True)
 def grant_credits(actor: Actor, user_id: UUID, amount: int) -> int:
     """Add own credits (1 to 1,000,000) to a user, with the actor's reason. Answers the balance.
 
@@ -51,6 +52,7 @@ def grant_credits(actor: Actor, user_id: UUID, amount: int) -> int:
 
 
 @needs(Capability.CREDIT_WRITE)
+@recently(factor=True)
 def adjust_credits(actor: Actor, user_id: UUID, amount: int) -> int:
     """Put a balance right by -1,000,000 to 1,000,000, not 0, with the actor's reason. Answers the balance.
 

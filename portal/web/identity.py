@@ -18,6 +18,7 @@ from portal.core.actor import Actor, ActorKind, nobody
 from portal.core.errors import Unauthenticated
 from portal.core.text import gettext
 from portal.signin.devices import KEPT_FOR, Browser
+from portal.signin.networks import network_allows
 from portal.signin.sessions import actor_of, note_use, session_of, sign_out
 from portal.signin.steps import Step
 from portal.web.avatars import initials_of, palette_of
@@ -117,7 +118,7 @@ def register_identity(app: Flask) -> None:
     def load(_request: object) -> Viewer | None:
         secret = session.get(COOKIE_KEY)
         found = session_of(secret) if isinstance(secret, str) else None
-        if found is None:
+        if found is None or not network_allows(found[1].kind, peer_address()):
             return None
         return Viewer(account=found[1], session=found[0])
 

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from portal.core import clock
 from portal.core.errors import Invalid
+from portal.core.networks import BadNetwork, network_of
 from portal.core.settings import enter, leave, load
-from portal.keys.terms import BadNetwork, KeyTerms, checked_terms, end_of_day, network_of
+from portal.keys.terms import KeyTerms, checked_terms, end_of_day
 
 SCOPED = pytest.mark.parametrize("setting", [{"key_scopes": "chat,embed"}])
 

@@ -30,7 +30,7 @@ from portal.outside.models import ExternalIdentity, Provider
 from portal.outside.providers import place_of
 from portal.privacy.deletion import delete_user
 from portal.prompts.models import Prompt
-from portal.signin.models import Passkey, SignInSession
+from portal.signin.models import Passkey, SignInNetwork, SignInSession
 from portal.signin.sessions import begin_session
 from portal.usage.models import Lease, Refusal
 from portal.usage.plans import default_plan
@@ -234,6 +234,9 @@ def house(machine: Callable[..., Machine], key_of: Callable[..., str], talk: Cal
         for purpose, name in ((Purpose.NEW_EMAIL, "bob"), (Purpose.KEEP_EMAIL, "kay")):
             facts = dict.fromkeys(("email", "canonical"), f"{name}@other.example")
             things[purpose.value] = make_link(purpose, people[name], facts).rpartition("/")[2]
+        loopback = SignInNetwork(id=new_id(), kind="staff", network="127.0.0.0/8", created_at=clock.now())
+        db.session.add(loopback)
+    things["network"] = loopback.id
     things |= {"mail": give_up_mail(people["alice"]), "letter": "reset"}
     things |= {"slug": "acme", "provider": make_provider("acme"), "other provider": make_provider("other")}
     things["alice's identity"] = link_identity(people["alice"])

@@ -101,6 +101,7 @@ GET  /account/security/recovery-codes              302 200 200 200 200 200 200 3
 POST /account/security/recovery-codes              401 409 409 409 409 409 409 401
 POST /account/security/recovery-codes/file         401 400 400 400 400 400 400 401
 GET  /account/sessions                             302 200 200 200 200 200 200 302
+POST /account/sessions/end-others                   401 302 302 302 302 302 302 401
 POST /account/sessions/<uuid:session_id>/end       401 302 404 404 404 404 404 401
 GET  /account/usage                                302 200 403 403 403 403 403 302
 GET  /account/usage/ledger                         302 200 403 403 403 403 403 302
@@ -146,6 +147,9 @@ GET  /admin/mail/letters                           302 404 404 404 404 403 200 3
 GET  /admin/mail/letters/<name>                    302 404 404 404 404 403 200 302
 POST /admin/mail/retry                             401 404 404 404 404 403 302 401
 POST /admin/mail/test                              401 404 404 404 404 403 302 401
+GET  /admin/networks                               302 404 404 404 404 403 200 302
+POST /admin/networks                               401 404 404 404 404 403 422 401
+POST /admin/networks/<uuid:network_id>/remove      401 404 404 404 404 403 302 401
 GET  /admin/plans                                  302 404 404 404 404 403 200 302
 GET  /admin/plans/<uuid:plan_id>                   302 404 404 404 404 403 200 302
 POST /admin/plans/<uuid:plan_id>                   401 404 404 404 404 403 422 401
@@ -162,6 +166,8 @@ POST /admin/providers/<uuid:provider_id>/try       401 404 404 404 404 403 302 4
 POST /admin/providers/given/<slug>/try             401 404 404 404 404 403 404 401
 GET  /admin/providers/new                          302 404 404 404 404 403 200 302
 POST /admin/providers/new                          401 404 404 404 404 403 422 401
+GET  /admin/sessions/<uuid:account_id>/end         302 404 404 404 404 403 200 302
+POST /admin/sessions/<uuid:account_id>/end         401 404 404 404 404 403 422 401
 GET  /admin/staff                                  302 404 404 404 404 403 200 302
 GET  /admin/staff/<uuid:staff_id>                  302 404 404 404 404 403 200 302
 POST /admin/staff/<uuid:staff_id>                  401 404 404 404 404 403 302 401
@@ -284,6 +290,7 @@ OBJECTS = {
     "/account/archives/<uuid:work_id>/file": "alice's archive",
     "/account/archives/<uuid:work_id>/stop": "alice's archive",
     "user_id": "bob",
+    "network_id": "network",
     "decision_id": "bob's refusal",
     "lease_id": "bob's refusal",
     "log_id": "bob's log",

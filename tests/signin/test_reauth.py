@@ -16,11 +16,14 @@ from portal.core.access import check_recent
 from portal.core.actor import Actor
 from portal.core.database import db, transaction
 from portal.core.errors import Invalid, LimitReached, ReauthNeeded, SignInNeeded
-from portal.signin import reauth, throttle
-from portal.signin.models import SignInSession
+from portal.core.ids import new_id
+from portal.signin import passwords, reauth, throttle
+from portal.signin.models import Passkey, SignInSession
 from portal.signin.sessions import actor_of
 from portal.web.frame import Doorward
 from tests.people import PASSWORD
+from tests.races import race
+from tests.signin.phones import Phone, make_enrolled
 from tests.signin.test_sessions import cookie, is_in, thief
 from tests.visitor import Visitor
 
@@ -48,7 +51,7 @@ def events() -> list[tuple[str, str]]:
 def test_whoever_proved_it_lately_is_led_straight_on(person: Callable[..., Visitor]) -> None:
     alice = person("alice")
     assert alice.get("/account/reauth?next=/account/keys", follow=False).response.headers["Location"] == "/account/keys"
-    clock.shift(timedelta(minutes=4, seconds=59))
+    clock.shift(timedelta(minutes=4))
     assert alice.get("/account/reauth?next=/account/keys").path == "/account/keys"
     clock.shift(LATER)
     assert alice.get("/account/reauth?next=/account/keys").path == "/account/reauth"
@@ -132,17 +135,52 @@ def test_another_session_of_the_account_is_not_proven_with_it(app: Doorward, per
 
 def test_guessing_is_limited_over_all_sessions_of_an_account(app: Doorward, person: Callable[..., Visitor]) -> None:
     person("alice")
-    browsers = [Visitor(app.test_client()) for _ in range(3)]
+    browsers = [Visitor(app.test_client()) for _ in range(2)]
     for browser in browsers:
         browser.sign_in("alice")
     clock.shift(LATER)
-    for browser in browsers[:2]:
-        for _ in range(5):
-            browser.send(browser.get("/account/reauth"), {"password": "wrong"})
-    page = browsers[2].send(browsers[2].get("/account/reauth"), {"password": PASSWORD})
+    for _ in range(5):
+        browsers[0].send(browsers[0].get("/account/reauth"), {"password": "wrong"})
+    page = browsers[1].send(browsers[1].get("/account/reauth"), {"password": PASSWORD})
     assert page.status == 429
     assert int(page.response.headers["Retry-After"]) <= 900
     assert Visitor(app.test_client()).sign_in("alice").path == "/account"  # the way in stays open
+
+
+def test_of_twenty_guesses_at_once_no_more_than_five_are_looked_at(
+    app: Doorward, person: Callable[..., Visitor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person("alice")
+    clock.shift(LATER)
+    who, looked = sitting(), []
+    check = passwords.check_password
+
+    def counting(password: str, stored: str | None) -> bool:
+        looked.append(password)
+        return check(password, stored)
+
+    monkeypatch.setattr(passwords, "check_password", counting)
+    db.session.rollback()
+
+    def guess(number: int) -> type[Exception] | None:
+        with app.app_context():
+            try:
+                with transaction():
+                    reauth.prove_again(who, factor=False, password=f"guess {number}")
+            except Invalid as wrong:
+                with transaction():
+                    for write in wrong.trace:
+                        write()
+                return Invalid
+            except LimitReached:
+                return LimitReached
+            return None
+
+    answers = race(20, guess)
+    assert len(looked) <= 5
+    assert answers.count(Invalid) <= 5
+    assert answers.count(None) == 0
+    assert row().ended_at is not None
 
 
 @pytest.mark.parametrize("ended", [True, False])
@@ -223,3 +261,132 @@ def test_too_many_from_one_address_are_turned_away(person: Callable[..., Visitor
             throttle.count_failure(throttle.counter_of("address", who.address))
     with pytest.raises(LimitReached), transaction():
         reauth.prove_again(who, factor=False, password=PASSWORD)
+
+
+def enrolled(app: Doorward, name: str = "alice") -> tuple[Visitor, Phone, list[str]]:
+    """A person signed in with an app; its present code is used up."""
+    phone, codes = make_enrolled(name)
+    visitor = Visitor(app.test_client())
+    visitor.send(visitor.sign_in(name), {"code": phone.code(1)})
+    assert is_in(visitor)
+    return visitor, phone, codes
+
+
+def test_the_password_alone_is_enough_where_no_factor_is_wanted(app: Doorward) -> None:
+    alice, _, _ = enrolled(app)
+    proven = row().proven_at
+    clock.shift(timedelta(minutes=11))
+    page = alice.get("/account/reauth?next=/account/keys")
+    assert "app" not in page.text
+    assert alice.send(page, {"password": PASSWORD}).path == "/account/keys"
+    assert row().entered_at > clock.now() - timedelta(seconds=10)
+    assert row().proven_at == proven
+    again = alice.get("/account/reauth?next=/account/keys&factor=1")
+    assert again.path == "/account/reauth"
+    assert "code" in again.text
+    assert 'name="password"' not in again.html  # it was given a moment ago
+
+
+def test_password_and_code_together_where_a_factor_is_wanted(app: Doorward) -> None:
+    alice, phone, _ = enrolled(app)
+    clock.shift(timedelta(minutes=11))
+    page = alice.get("/account/reauth?next=/account/keys&factor=1")
+    assert alice.send(page, {"password": PASSWORD}).status == 422
+    assert alice.send(page, {"password": PASSWORD, "code": phone.wrong_code()}).status == 422
+    assert alice.send(page, {"password": "wrong", "code": phone.code()}).status == 422
+    assert alice.send(page, {"password": PASSWORD, "code": phone.code()}).path == "/account/keys"
+    proven = row().proven_at
+    assert proven is not None
+    assert proven > clock.now() - timedelta(seconds=10)
+    assert alice.get("/account/reauth?next=/account/keys&factor=1").path == "/account/keys"
+    assert [what for what, _ in events()] == ["sign_in.not_confirmed"] * 2 + ["sign_in.confirmed"]
+
+
+def test_a_code_is_good_once_and_a_recovery_code_stands_in(app: Doorward) -> None:
+    alice, phone, codes = enrolled(app)
+    clock.shift(timedelta(minutes=11))
+    first = {"password": PASSWORD, "code": phone.code()}
+    assert alice.send(alice.get("/account/reauth?factor=1"), first).path == "/account"
+    other = Visitor(app.test_client())
+    assert other.send(other.sign_in("alice"), {"code": phone.code(1)}).path == "/account"
+    clock.shift(clock.offset() + timedelta(minutes=11))
+    used = {"password": PASSWORD, "code": phone.code()}
+    assert alice.send(alice.get("/account/reauth?factor=1"), used).path == "/account"
+    assert other.send(other.get("/account/reauth?factor=1"), used).status == 422
+    assert other.send(other.get("/account/reauth?factor=1"), {**used, "code": codes[0]}).path == "/account"
+    assert is_in(alice)
+
+
+def test_twenty_with_one_code_at_once_are_one(app: Doorward) -> None:
+    _, phone, _ = enrolled(app)
+    clock.shift(timedelta(minutes=11))
+    who, code = sitting(), phone.code()
+    db.session.rollback()
+
+    def answer(_: int) -> bool:
+        with app.app_context():
+            try:
+                with transaction():
+                    reauth.prove_again(who, factor=True, password=PASSWORD, code=code)
+            except (Invalid, LimitReached, SignInNeeded):
+                return False
+            return True
+
+    assert sum(race(20, answer)) == 1
+
+
+def test_a_passkey_alone_asks_for_no_password_where_a_factor_is_wanted(person: Callable[..., Visitor]) -> None:
+    person("alice")
+    with transaction():
+        account = db.session.scalars(select(Account)).one()
+        db.session.add(a_passkey(account))
+        account.has_factor = True
+    clock.shift(timedelta(minutes=11))
+    asked = reauth.what_to_ask(sitting(), factor=True)
+    assert asked == reauth.Asked(password=False, code=False, passkey=True, outside=False, proven=True)
+    with pytest.raises(Invalid), transaction():
+        reauth.prove_again(sitting(), factor=True, password=PASSWORD)
+    asked = reauth.what_to_ask(sitting(), factor=False)
+    assert asked == reauth.Asked(password=True, code=False, passkey=True, outside=False, proven=False)
+
+
+def test_a_passkey_that_was_shown_counts_as_the_factor(person: Callable[..., Visitor]) -> None:
+    person("alice")
+    with transaction():
+        account = db.session.scalars(select(Account)).one()
+        db.session.add(a_passkey(account))
+        account.has_factor = True
+    clock.shift(timedelta(minutes=11))
+    with transaction():
+        reauth.note_proof(sitting(), method="passkey", factor=True)
+    assert reauth.what_to_ask(sitting(), factor=True) is None
+
+
+def test_whoever_signs_in_elsewhere_goes_there_first_and_types_the_code_afterwards(app: Doorward) -> None:
+    _, phone, _ = enrolled(app)
+    with transaction():
+        db.session.scalars(select(Account)).one().password_hash = None
+    clock.shift(timedelta(minutes=11))
+    asked = reauth.what_to_ask(sitting(), factor=True)
+    assert asked == reauth.Asked(password=False, code=False, passkey=False, outside=True, proven=True)
+    with transaction():
+        reauth.note_proof(sitting(), method="provider", factor=False)
+    asked = reauth.what_to_ask(sitting(), factor=True)
+    assert asked == reauth.Asked(password=False, code=True, passkey=False, outside=False, proven=True)
+    with transaction():
+        reauth.prove_again(sitting(), factor=True, password="", code=phone.code())
+    assert reauth.what_to_ask(sitting(), factor=True) is None
+
+
+def a_passkey(account: Account) -> Passkey:
+    """A passkey as a row; nobody holds it."""
+    return Passkey(
+        id=new_id(),
+        account_id=account.id,
+        credential_id=b"credential",
+        public_key=b"key",
+        sign_count=0,
+        name="phone",
+        transports=[],
+        created_at=clock.now(),
+    )

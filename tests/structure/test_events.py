@@ -20,11 +20,8 @@ if TYPE_CHECKING:
 HOME = "portal.audit.events"
 # Declared before what they tell can happen.
 NOT_YET: dict[str, str] = {
-    "SESSIONS_ENDED": "being built",
     "NOT_ME_SAID": "being built",
     "ACCOUNT_LOCKED": "being built",
-    "NETWORK_ADDED": "being built",
-    "NETWORK_REMOVED": "being built",
 }
 
 

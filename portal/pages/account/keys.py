@@ -41,7 +41,7 @@ from portal.keys.service import (
 from portal.keys.terms import MOST_LIMIT, MOST_NAME, KeyTerms, end_of_day
 from portal.web.faces import exact
 from portal.web.forms import told_beside, version_of
-from portal.web.gates import requires
+from portal.web.gates import asks_again, requires
 from portal.web.identity import actor, viewer
 
 if TYPE_CHECKING:
@@ -174,6 +174,7 @@ def index() -> ResponseReturnValue:
 
 @blueprint.route("/new", methods=["GET", "POST"])
 @requires(Capability.OWN_KEYS)
+@asks_again()
 def new() -> ResponseReturnValue:
     """Make a key; it is shown in this answer and never again."""
     form = _form()
@@ -220,6 +221,7 @@ def show(key_id: UUID) -> ResponseReturnValue:
 
 @blueprint.route("/<uuid:key_id>/rotate", methods=["GET", "POST"])
 @requires(Capability.OWN_KEYS)
+@asks_again()
 def rotate(key_id: UUID) -> ResponseReturnValue:
     """Say what will happen, then put a new key in the place of this one."""
     who, form = actor(), RotateForm()
@@ -234,6 +236,7 @@ def rotate(key_id: UUID) -> ResponseReturnValue:
 
 @blueprint.route("/<uuid:key_id>/revoke", methods=["GET", "POST"])
 @requires(Capability.OWN_KEYS)
+@asks_again()
 def revoke(key_id: UUID) -> ResponseReturnValue:
     """Say what will happen, then revoke."""
     form = FlaskForm()

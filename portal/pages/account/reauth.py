@@ -25,7 +25,7 @@ class ReauthForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
     """What can be typed; what is not asked for is left out of the page."""
 
     password = PasswordField(words("Password"), [Length(max=1024)])
-    code = StringField(words("Code"), [Length(max=50)])
+    code = StringField(words("Code"), [Length(max=100)])
     factor = HiddenField()
     next = HiddenField()
 
@@ -45,7 +45,7 @@ def index() -> ResponseReturnValue:
         return redirect(target)
     if form.validate_on_submit() and _all_typed(form, asked):
         with told_beside(form) as attempt:
-            secret = prove_again(who, factor=factor, password=form.password.data or "")
+            secret = prove_again(who, factor=factor, password=form.password.data or "", code=form.code.data or "")
         if attempt.done:
             renew_cookie(secret)
             return redirect(target)

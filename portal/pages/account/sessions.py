@@ -8,7 +8,8 @@ from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from portal.core.access import Capability
-from portal.core.text import gettext
+from portal.core.text import gettext, ngettext
+from portal.signin.ending import end_other_sessions
 from portal.signin.sessions import end_own_session, own_sessions
 from portal.web.gates import requires
 from portal.web.identity import actor, viewer
@@ -31,4 +32,13 @@ def end(session_id: UUID) -> ResponseReturnValue:
     """Sign one of them out."""
     end_own_session(actor(), session_id)
     flash(gettext("That browser is signed out."), "green")
+    return redirect(url_for("account.sessions.index"))
+
+
+@blueprint.post("/end-others")
+@requires(Capability.OWN_SESSIONS)
+def end_others() -> ResponseReturnValue:
+    """Sign out everywhere but here."""
+    ended = end_other_sessions(actor())
+    flash(ngettext("One other browser is signed out.", "%(num)s other browsers are signed out.", ended), "green")
     return redirect(url_for("account.sessions.index"))

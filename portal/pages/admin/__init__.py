@@ -19,8 +19,10 @@ from portal.pages.admin import (
     jobs,
     logs,
     mail,
+    networks,
     plans,
     providers,
+    sessions,
     staff,
     status_checks,
     usage,
@@ -41,6 +43,7 @@ SUBJECTS = (
     staff,
     admins,
     factors,
+    sessions,
     plans,
     providers,
     clients,
@@ -49,6 +52,7 @@ SUBJECTS = (
     status_checks,
     mail,
     jobs,
+    networks,
     audit,
 )
 
@@ -80,6 +84,7 @@ def frame() -> dict[str, Any]:
         Entry(gettext("Status checks"), "admin.status_checks.index", "heartbeat", Capability.STATUS_READ),
         Entry(gettext("Mail"), "admin.mail.index", "mail", Capability.SETTING_MANAGE),
         Entry(gettext("Jobs"), "admin.jobs.index", "clock", Capability.JOB_READ),
+        Entry(gettext("Networks"), "admin.networks.index", "world", Capability.SETTING_MANAGE),
         Entry(gettext("Audit log"), "admin.audit.index", "history", Capability.AUDIT_READ),
     ]
     may_search = who.may(Capability.USER_READ)

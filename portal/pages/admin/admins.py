@@ -17,7 +17,7 @@ from portal.core.text import gettext
 from portal.core.text import lazy_gettext as words
 from portal.signin.registration import NewPerson, invite_admin
 from portal.web.forms import told_beside
-from portal.web.gates import requires
+from portal.web.gates import asks_again, requires
 from portal.web.identity import actor
 
 blueprint = Blueprint("admins", __name__, url_prefix="/admins")
@@ -47,6 +47,7 @@ def index() -> ResponseReturnValue:
 
 @blueprint.route("/new", methods=["GET", "POST"])
 @requires(Capability.ADMIN_MANAGE)
+@asks_again(factor=True)
 def new() -> ResponseReturnValue:
     """Invite by mail; without mail the link is shown here, once."""
     form = InviteForm()

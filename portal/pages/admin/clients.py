@@ -16,7 +16,7 @@ from portal.core.access import SCOPES, Capability
 from portal.core.text import gettext
 from portal.core.text import lazy_gettext as words
 from portal.web.forms import told_beside
-from portal.web.gates import requires
+from portal.web.gates import asks_again, requires
 from portal.web.identity import actor
 
 blueprint = Blueprint("clients", __name__, url_prefix="/clients")
@@ -38,6 +38,7 @@ def index() -> ResponseReturnValue:
 
 @blueprint.route("/new", methods=["GET", "POST"])
 @requires(Capability.CLIENT_MANAGE)
+@asks_again(factor=True)
 def new() -> ResponseReturnValue:
     """Make a client; its token is shown in this answer and never again."""
     form = ClientForm()

@@ -18,7 +18,7 @@ from portal.core.text import lazy_gettext as words
 from portal.pages.public.register import zone_choices
 from portal.signin.registration import NewPerson, invite_again, invite_staff
 from portal.web.forms import told_beside
-from portal.web.gates import requires
+from portal.web.gates import asks_again, requires
 from portal.web.identity import actor
 
 blueprint = Blueprint("staff", __name__, url_prefix="/staff")
@@ -60,6 +60,7 @@ def index() -> ResponseReturnValue:
 
 @blueprint.route("/new", methods=["GET", "POST"])
 @requires(Capability.STAFF_MANAGE)
+@asks_again(factor=True)
 def new() -> ResponseReturnValue:
     """Invite by mail; without mail the link is shown here, once."""
     form = InviteForm()

@@ -235,6 +235,7 @@ def test_a_key_that_ends_soon_says_so(person: Person) -> None:
     assert alice.get("/account/keys").text.count("laptop") == 0
     assert "Expired" in alice.get("/account/keys?show=ended").text
     assert "has ended" in alice.get(address).text
+    alice.prove_again()
     assert "cannot be replaced" in alice.get(f"{address}/rotate").text
     assert "refused already" in alice.get(f"{address}/revoke").text
 
