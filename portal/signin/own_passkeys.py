@@ -20,7 +20,7 @@ from portal.core.ids import new_id
 from portal.core.text import BadName, clean_line, gettext
 from portal.signin.factors import Factors, check_removable, factors_of, note_factors
 from portal.signin.models import Passkey
-from portal.signin.passkeys import Challenge, challenge_known, challenge_new, check_new, passkeys_of
+from portal.signin.passkeys import Challenge, challenge_new, check_new, passkeys_of
 from portal.signin.recovery import make_recovery_codes
 from portal.signin.sessions import keep_only_session
 
@@ -164,15 +164,6 @@ def remove_passkey(actor: Actor, passkey_id: UUID, *, other_way_in: bool = False
     record(actor, events.PASSKEY_REMOVED, target_of(account), {"name": name})
     notify(account, gettext("The passkey “%(name)s” was removed: it opens your account no more.", name=name))
     return keep_only_session(actor, account)
-
-
-@needs(Capability.OWN_SECURITY)
-def begin_proving(actor: Actor) -> Challenge:
-    """A challenge for one's own passkeys, to show again that it is oneself. Raises NotFound when there is none."""
-    account = own_account(actor)
-    if not factors_of(account.id).passkeys:
-        raise NotFound
-    return challenge_known(account)
 
 
 def _check_room(account: Account) -> Factors:

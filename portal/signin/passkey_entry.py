@@ -1,17 +1,23 @@
-"""Signing in with a passkey alone, and with one as the second factor."""
+"""Showing a passkey: to sign in with it alone, as the second factor, and to prove oneself again."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from portal.accounts.directory import own_account
+from portal.accounts.lifecycle import target_of
 from portal.accounts.models import Account
-from portal.core.access import open_to_all
+from portal.audit import events
+from portal.audit.record import record
+from portal.core.access import Capability, needs, open_to_all
 from portal.core.database import db
-from portal.core.errors import Invalid
+from portal.core.errors import Invalid, NotFound
 from portal.signin import throttle
 from portal.signin.devices import UNKNOWN, Browser
 from portal.signin.entry import Entered, admit, check_may_enter, enter_with_factor, is_shut, refusal
+from portal.signin.factors import factors_of
 from portal.signin.passkeys import Challenge, challenge_known, check_passkey, not_accepted
+from portal.signin.reauth import note_proof
 from portal.signin.steps import Step, look_at_step
 
 if TYPE_CHECKING:
@@ -74,3 +80,35 @@ def enter_with_passkey(
         return "passkey"
 
     return enter_with_factor(actor, step_secret, browser, show)
+
+
+@needs(Capability.OWN_SECURITY)
+def begin_proving(actor: Actor) -> Challenge:
+    """A challenge for one's own passkeys, to show again who one is. Raises NotFound where there are none."""
+    account = own_account(actor)
+    if not factors_of(account.id).passkeys:
+        raise NotFound
+    return challenge_known(account)
+
+
+@needs(Capability.OWN_SECURITY)
+def prove_with_passkey(actor: Actor, secret: str | None, answer: str) -> str:
+    """Show again who one is with the answer to the challenge of `begin_proving`; answers the session's new secret.
+
+    Raises Invalid for a wrong one, LimitReached.
+    """
+    account = own_account(actor)
+    address = throttle.counter_of("address", actor.address)
+    counters = (throttle.counter_of("reauth", str(actor.session_id)), address)
+    throttle.check_throttle(*counters)
+    try:
+        check_passkey(secret, answer, account=account)
+    except Invalid as error:
+        if not answer:
+            raise  # no script ran: nobody showed anything wrong
+
+        def trace() -> None:
+            record(actor, events.REAUTH_FAILED, target_of(account), result="refused")
+
+        raise Invalid({}, error.words, trace=(*error.trace, trace, throttle.failure_of(*counters))) from error
+    return note_proof(actor, method="passkey", factor=True)

@@ -14,6 +14,7 @@ from portal.core.access import Capability
 from portal.core.errors import Conflict, ReauthNeeded
 from portal.core.text import gettext
 from portal.core.text import lazy_gettext as words
+from portal.outside.identities import ways_to_prove
 from portal.pages.account.recovery_codes import codes_page, onward
 from portal.signin.own_passkeys import (
     MOST,
@@ -25,8 +26,9 @@ from portal.signin.own_passkeys import (
     rename_passkey,
     what_removing_does,
 )
+from portal.signin.passkey_entry import begin_proving, prove_with_passkey
 from portal.signin.steps import Step
-from portal.web.forms import told_beside
+from portal.web.forms import local_target, told_beside
 from portal.web.gates import Standing, asks_again, open_while, requires
 from portal.web.identity import actor, keep_step, kept_step, renew_cookie
 
@@ -37,6 +39,12 @@ class NameForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
     """By what name one knows a passkey again."""
 
     name = StringField(words("Name"), [Length(max=80, message=words("At most 80 characters."))])
+
+
+class ProofForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
+    """What the authenticator answered, as JSON, put here by a script."""
+
+    credential = HiddenField()
 
 
 class NewForm(NameForm):
@@ -113,13 +121,38 @@ def remove(passkey_id: UUID) -> ResponseReturnValue:
     passkey, form = own_passkey(actor(), passkey_id), FlaskForm()
     if form.validate_on_submit():
         with told_beside(form) as attempt:
-            secret = remove_passkey(actor(), passkey_id)
+            secret = remove_passkey(actor(), passkey_id, other_way_in=bool(ways_to_prove(actor())))
         if attempt.done:
             renew_cookie(secret)
             flash(gettext("The passkey is removed. Other browsers were signed out."), "green")
             return redirect(url_for("account.passkeys.index"))
         passkey = own_passkey(actor(), passkey_id)
-    page = render_template(
-        "account/passkeys/remove.html", form=form, passkey=passkey, result=what_removing_does(actor(), passkey)
-    )
+    result = what_removing_does(actor(), passkey, other_way_in=bool(ways_to_prove(actor())))
+    page = render_template("account/passkeys/remove.html", form=form, passkey=passkey, result=result)
     return page, 422 if form.is_submitted() else 200
+
+
+@blueprint.post("/prove")
+@open_while(Standing.ENROLLING, Standing.CLOSING)
+@requires(Capability.OWN_SECURITY)
+def prove() -> ResponseReturnValue:
+    """Show again who one is, on the way to something dangerous, and go on there."""
+    form, wanted = ProofForm(), request.form.get("next")
+    if form.validate_on_submit():
+        with told_beside(form) as attempt:
+            secret = prove_with_passkey(actor(), kept_step(Step.PASSKEY), form.credential.data or "")
+        if attempt.done:
+            renew_cookie(secret)
+            return redirect(local_target(wanted, url_for("account.security.index")))
+    flash(" ".join(form.form_errors), "red")
+    return redirect(url_for("account.reauth.index", next=wanted, factor=request.form.get("factor")))
+
+
+@blueprint.post("/prove/options")
+@open_while(Standing.ENROLLING, Standing.CLOSING)
+@requires(Capability.OWN_SECURITY)
+def proof_options() -> ResponseReturnValue:
+    """A challenge for one's own passkeys."""
+    challenge = begin_proving(actor())
+    keep_step(Step.PASSKEY, challenge.secret)
+    return Response(challenge.options, mimetype="application/json")
