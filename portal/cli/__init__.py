@@ -34,6 +34,7 @@ from portal.insight.clocks import check_clock
 from portal.insight.health import check_parts, is_ready
 from portal.jobs.runner import run_job
 from portal.jobs.table import JOBS
+from portal.mail.managing import check_mail
 from portal.signin.first_admin import create_admin
 from portal.signin.registration import NewPerson
 from portal.work.runs import latest_run
@@ -82,8 +83,8 @@ def check() -> None:
         parts = [*check_parts(), check_clock()]
         for part in parts:
             click.echo(f"{part.state:8} {part.name}: {part.words}")
-        mail = "leaves by SMTP" if settings.mail_leaves else f"stays here ({settings.smtp_url}): set SMTP_URL"
-        click.echo(f"{'ok' if settings.mail_leaves else 'warning':8} mail: {mail}")
+        for state, words in check_mail(settings):
+            click.echo(f"{state:8} mail: {words}")
         try:
             check_encryption_keys(leave=False)
             click.echo("ok       keys: those that sealed what is kept here")

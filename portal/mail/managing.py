@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from portal.audit import events
 from portal.audit.record import Target, record
@@ -18,12 +19,15 @@ from portal.core.pages import Page, page_of
 from portal.mail.models import OutboxMail
 from portal.mail.outbox import opened
 from portal.mail.rendering import letter_names, render, sample_values
+from portal.mail.transport import try_out
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from portal.core.actor import Actor
+    from portal.core.settings import Settings
 
+MOST_COUNTED = 1000
 STATES = ("waiting", "sent", "given_up")
 
 
@@ -72,3 +76,20 @@ def preview_letter(actor: Actor, name: str) -> tuple[str, str, str]:
     if name not in letter_names():
         raise NotFound
     return render(name, sample_values(name), "en")
+
+
+def check_mail(now: Settings) -> list[tuple[str, str]]:
+    """Whether mail can leave, and what waits too long: states (`ok`, `warning`) with words, for the command line."""
+    if not now.mail_leaves:
+        return [("warning", f"stays here ({now.smtp_url}): set SMTP_URL")]
+    trouble = try_out(now)
+    found = [("warning", f"the mail server does not let us in ({trouble})") if trouble else ("ok", "leaves by SMTP")]
+    given_up = select(OutboxMail.id).where(OutboxMail.state == "given_up").limit(MOST_COUNTED)
+    try:
+        count = len(db.session.scalars(given_up).all())
+    except SQLAlchemyError:  # the database has a line of its own
+        db.session.rollback()
+        return found
+    if count:
+        found.append(("warning", f"{count} given up: see /admin/mail"))
+    return found

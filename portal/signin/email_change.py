@@ -205,7 +205,7 @@ def keep_email(actor: Actor, token: str) -> Kept:
     if intruder:
         notify(account, words, to=intruder)
     notify(account, words)
-    if account.state == State.ACTIVE:
+    if account.state in {State.ACTIVE, State.CLOSING}:
         mail_reset_link(account)
     return Kept(account, email, restored=True)
 

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 def send_test_mail(actor: Actor) -> str:
     """Put a test mail to the actor's own address into the outbox; answers the address. Raises LimitReached."""
     account = own_account(actor)
-    counter = throttle.counter_of("mail", str(account.id))
-    throttle.check_throttle(counter)
-    throttle.count_failure(counter)
+    throttle.count_try(*throttle.mail_counters(actor.address, str(account.id)))
     values = {"name": account.shown_name, "at": f"{clock.now():%Y-%m-%d %H:%M} UTC"}
     write_mail(account.email or "", "trial", values, language=account.language, account_id=account.id)
     record(actor, events.MAIL_TESTED, target_of(account))

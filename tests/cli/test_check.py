@@ -16,6 +16,7 @@ from portal.insight.clocks import check_clock
 from portal.jobs.runner import run_job
 from portal.web.frame import Doorward
 from tests.cli.conftest import Doorwards
+from tests.mail.catcher import catching
 from tests.valkey import Valkey, keeping_valkey
 
 
@@ -108,3 +109,15 @@ def test_without_a_database_it_is_not_known(tmp_path: Path) -> None:
         assert check_clock().state == "warning"
         db.session.remove()
         db.engine.dispose()
+
+
+def test_a_mail_server_is_asked_whether_it_lets_us_in(doorward: Doorwards) -> None:
+    assert parts(doorward("check").stdout)["mail"][0] == "warning"
+    with catching() as catcher:
+        assert parts(doorward("check", SMTP_URL=catcher.url).stdout)["mail"] == ("ok", "leaves by SMTP")
+        assert catcher.mails == []
+    done = doorward("check", SMTP_URL="smtp://127.0.0.1:1")
+    assert done.exit_code == 0, "mail that waits stops nothing else"
+    state, words = parts(done.stdout)["mail"]
+    assert state == "warning"
+    assert "ConnectionRefusedError" in words
