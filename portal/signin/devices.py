@@ -95,12 +95,16 @@ def _forget_oldest(account_id: UUID) -> None:
 
 
 def _tell_owner(account: Account, browser: Browser, address: str | None) -> None:
+    seen = {"device": browser.device[:200], "address": address or ""}
+    # A thief may change the address next: what undoes that goes by the one that is told now, if it is the owner's.
+    facts: dict[str, Any] = dict(seen)
+    if account.email_verified_at is not None:
+        facts |= {"email": account.email, "canonical": account.email_canonical}
     values = {
+        **seen,
         "name": account.shown_name,
-        "device": browser.device[:200],
-        "address": address or "",
         "at": f"{clock.now():%Y-%m-%d %H:%M} UTC",
-        "link": site_link(make_link(Purpose.NOT_ME, account)),
+        "link": site_link(make_link(Purpose.NOT_ME, account, facts)),
     }
     write_mail(account.email or "", "new_device", values, language=account.language, account_id=account.id)
 

@@ -229,7 +229,12 @@ def house(machine: Callable[..., Machine], key_of: Callable[..., str], talk: Cal
         things[f"{name}'s export"] = ask_for_export(people[name])
     with transaction():
         delete_user(operator_actor().because("asked for it"), people["dora"].id, typed_name="dora")
-        for purpose, name in ((Purpose.CONFIRM, "bob"), (Purpose.RESET, "tara"), (Purpose.INVITATION, "ida")):
+        for purpose, name in (
+            (Purpose.CONFIRM, "bob"),
+            (Purpose.RESET, "tara"),
+            (Purpose.INVITATION, "ida"),
+            (Purpose.NOT_ME, "kay"),
+        ):
             things[purpose.value] = make_link(purpose, people[name]).rpartition("/")[2]
         for purpose, name in ((Purpose.NEW_EMAIL, "bob"), (Purpose.KEEP_EMAIL, "kay")):
             facts = dict.fromkeys(("email", "canonical"), f"{name}@other.example")

@@ -242,6 +242,8 @@ POST /keep-email/<token>                           302 302 302 302 302 302 302 3
 GET  /metrics                                      200 200 200 200 200 200 200 200
 GET  /new-email/<token>                            200 200 200 200 200 200 200 200
 POST /new-email/<token>                            302 302 302 302 302 302 302 302
+GET  /not-me/<token>                               200 200 200 200 200 200 200 200
+POST /not-me/<token>                               200 200 200 200 200 200 200 200
 GET  /register                                     200 302 302 302 302 302 302 200
 POST /register                                     422 302 302 302 302 302 302 422
 GET  /reset/<token>                                200 200 200 200 200 200 200 200
@@ -320,6 +322,7 @@ OBJECTS = {
     "/new-email/<token>": "new_email",
     "/keep-email/<token>": "keep_email",
     "/reset/<token>": "reset",
+    "/not-me/<token>": "not_me",
     "/invitation/<token>": "invitation",
     "/setup/<token>": "setup",
 }
