@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -16,10 +15,11 @@ from portal.audit import events
 from portal.audit.record import Target, record
 from portal.core import settings
 from portal.core.access import open_to_all
-from portal.core.errors import Invalid, LimitReached
+from portal.core.errors import Invalid
 from portal.core.text import gettext
 from portal.signin import passwords, throttle
 from portal.signin.devices import UNKNOWN, Browser, is_known, note_device
+from portal.signin.hashing import place
 from portal.signin.networks import network_allows
 from portal.signin.sessions import actor_of, begin_session
 from portal.signin.steps import Step, begin_step, count_answer, failure_at, look_at_step, take_step
@@ -57,14 +57,12 @@ def sign_in(actor: Actor, typed_name: str, password: str, browser: Browser = UNK
 
     A suspension is told only after the right password. Raises Invalid, LimitReached.
     """
-    account = account_named(typed_name)
-    own, *shared = _counters(actor, typed_name, account, browser)
-    throttle.take_try(own, *shared)
-    try:
+    with place():  # before anything is counted: whoever finds none has not tried
+        account = account_named(typed_name)
+        own, *shared = _counters(actor, typed_name, account, browser)
+        throttle.take_try(own, *shared)
         right = passwords.check_password(password, account.password_hash if account else None)
-    except LimitReached as busy:
-        busy.trace = (lambda: throttle.give_back(own, *shared),)
-        raise
+        upgraded = _upgraded(account, password) if right and account else None
     if not right or account is None or is_shut(account):
         raise refusal(actor, gettext("The name or the password is not right."), "wrong", account, ())
     try:
@@ -72,7 +70,6 @@ def sign_in(actor: Actor, typed_name: str, password: str, browser: Browser = UNK
     except Invalid as refused:
         refused.trace = (*refused.trace, lambda: throttle.forget_failures(own))
         raise
-    upgraded = _upgraded(account, password)
     if upgraded:
         account.password_hash = upgraded
     throttle.settle(own, *shared)
@@ -94,8 +91,7 @@ def _counters(actor: Actor, typed_name: str, account: Account | None, browser: B
 def _upgraded(account: Account, password: str) -> str | None:
     """Another hash to store for this password, where the one of before is of an older sort."""
     if account.password_hash and passwords.needs_upgrade(account.password_hash):
-        with suppress(LimitReached):  # next time then
-            return passwords.hash_password(password)
+        return passwords.hash_password(password)
     return None
 
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, TypeVar
@@ -30,6 +31,7 @@ MODEST = 10
 LOOK_AGAIN_S = 0.005
 _counting = threading.Lock()
 _inside = 0
+_held: ContextVar[bool] = ContextVar("hashing_place", default=False)
 
 
 def hashed(work: Callable[[], T]) -> T:
@@ -39,24 +41,32 @@ def hashed(work: Callable[[], T]) -> T:
     """
     if database.in_transaction():
         raise RuntimeError("hashing inside a transaction holds everybody up")
-    now = settings.current()
-    with _place(max(1, now.threads // 2 - 1)):
-        folder = now.data_dir / "hashing"
+    folder = settings.current().data_dir / "hashing"
+    with place():
         return _workers(os.getpid()).submit(lambda: _in_turn(folder, work)).result()
 
 
 @contextmanager
-def _place(places: int) -> Iterator[None]:
-    """One of the places of those who hash or wait: fewer than half the threads, the others serve on."""
-    global _inside  # one number for the process
+def place() -> Iterator[None]:
+    """One of the places of those who hash or wait: fewer than half the threads, the others serve on.
+
+    Whoever will hash takes it before anything else, so that being sent away costs next to nothing. Raises LimitReached.
+    """
+    global _inside
+    if _held.get():
+        yield
+        return
+    places = max(1, settings.current().threads // 2 - 1)
     with _counting:
         if _inside >= places:
             words = gettext("Many people are signing in just now. Try again in a moment.")
             raise LimitReached(words, retry_after=2)
         _inside += 1
+    held = _held.set(True)
     try:
         yield
     finally:
+        _held.reset(held)
         with _counting:
             _inside -= 1
 

@@ -29,7 +29,8 @@ LEAST_FOR_STAFF = 15
 _STORED = re.compile(r"(?P<scheme>s384\$)?(?P<hash>\$2[aby]\$(?P<cost>0[4-9]|1[0-6])\$[./A-Za-z0-9]{53})", re.ASCII)
 
 
-def _prepared(password: str) -> bytes:
+def prepared(password: str) -> bytes:
+    """What bcrypt is given of a password: as long for every one."""
     text = unicodedata.normalize("NFKC", password).encode("utf-8", "surrogatepass")
     return base64.b64encode(hashlib.sha384(LABEL + text).digest())
 
@@ -37,7 +38,7 @@ def _prepared(password: str) -> bytes:
 def hash_password(password: str) -> str:
     """The hash to store, with its scheme tag. Raises LimitReached when too many hash at once."""
     cost = settings.current().bcrypt_cost
-    return SCHEME + hashed(lambda: bcrypt.hashpw(_prepared(password), bcrypt.gensalt(cost))).decode()
+    return SCHEME + hashed(lambda: bcrypt.hashpw(prepared(password), bcrypt.gensalt(cost))).decode()
 
 
 def check_password(password: str, stored: str | None) -> bool:
@@ -48,15 +49,15 @@ def check_password(password: str, stored: str | None) -> bool:
 
     def check() -> bool:
         if known is None:
-            bcrypt.hashpw(_prepared(password), bcrypt.gensalt(wanted))
+            bcrypt.hashpw(prepared(password), bcrypt.gensalt(wanted))
             return False
         # Plain bcrypt looks at 72 bytes, and earlier versions cut what was longer.
         plain = password.encode("utf-8", "surrogatepass")[:72]
-        right = bcrypt.checkpw(_prepared(password) if known["scheme"] else plain, known["hash"].encode())
+        right = bcrypt.checkpw(prepared(password) if known["scheme"] else plain, known["hash"].encode())
         if not right:
             # 2^c more, and the double of it, and so on: together as much as one of the wanted cost.
             for cost in range(int(known["cost"]), wanted):
-                bcrypt.hashpw(_prepared(password), bcrypt.gensalt(cost))
+                bcrypt.hashpw(prepared(password), bcrypt.gensalt(cost))
         return right
 
     return hashed(check)

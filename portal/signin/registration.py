@@ -28,6 +28,7 @@ from portal.core.text import Shown, gettext
 from portal.mail.outbox import write_mail
 from portal.mail.rendering import site_link
 from portal.signin import passwords, throttle
+from portal.signin.hashing import place
 from portal.signin.sessions import actor_of
 from portal.usage.credits import open_balance
 from portal.usage.plans import default_plan
@@ -103,10 +104,11 @@ def register(actor: Actor, person: NewPerson, password: str) -> User | None:
     """
     if settings.current().registration != "open":
         raise Forbidden(gettext("Registration is not open here."))
-    throttle.take_try(throttle.counter_of("register", actor.address), throttle.counter_of("all-registrations", ""))
-    columns, email_taken = checked_person(person, tell_email=True)
-    passwords.check_policy(password, kind="user", username=person.username, email=person.email)
-    hashed = passwords.hash_password(password)
+    with place():  # before anything is counted: whoever finds none has not tried
+        throttle.take_try(throttle.counter_of("register", actor.address), throttle.counter_of("all-registrations", ""))
+        columns, email_taken = checked_person(person, tell_email=True)
+        passwords.check_policy(password, kind="user", username=person.username, email=person.email)
+        hashed = passwords.hash_password(password)
     plan = default_plan()
     confirm = bool(settings.current().confirm_email)
     if email_taken and not confirm:
