@@ -16,7 +16,7 @@ from portal.signin import throttle
 from portal.signin.devices import UNKNOWN, Browser
 from portal.signin.entry import Entered, admit, check_may_enter, enter_with_factor, is_shut, refusal
 from portal.signin.factors import factors_of
-from portal.signin.passkeys import Challenge, challenge_known, check_passkey, not_accepted
+from portal.signin.passkeys import Challenge, challenge_known, check_given, check_passkey, not_accepted
 from portal.signin.reauth import note_proof
 from portal.signin.steps import Step, look_at_step
 
@@ -38,13 +38,12 @@ def sign_in_with_passkey(actor: Actor, secret: str | None, answer: str, browser:
     It is two factors in one, as its authenticator has recognised its owner. Passkeys that are unknown and those of
     accounts that nothing opens answer alike. Raises Invalid, LimitReached.
     """
+    check_given(answer)
     counters = (throttle.counter_of("address", actor.address),)
     throttle.check_throttle(*counters)
     try:
         passkey = check_passkey(secret, answer, account=None)
     except Invalid as error:
-        if not answer:
-            raise
         raise refusal(actor, error.words, "passkey", None, counters, *error.trace) from error
     account = db.session.get(Account, passkey.account_id)
     if account is None or is_shut(account):
@@ -74,11 +73,11 @@ def enter_with_passkey(
         try:
             check_passkey(secret, answer, account=account)
         except Invalid:
-            if not answer:
-                raise  # no script ran: nobody showed anything wrong
             return None
         return "passkey"
 
+    look_at_step(step_secret, Step.FACTOR)
+    check_given(answer)
     return enter_with_factor(actor, step_secret, browser, show)
 
 
@@ -97,15 +96,13 @@ def prove_with_passkey(actor: Actor, secret: str | None, answer: str) -> str:
 
     Raises Invalid for a wrong one, LimitReached.
     """
+    check_given(answer)
     account = own_account(actor)
-    address = throttle.counter_of("address", actor.address)
-    counters = (throttle.counter_of("reauth", str(actor.session_id)), address)
+    counters = (throttle.counter_of("reauth", str(actor.session_id)), throttle.counter_of("address", actor.address))
     throttle.check_throttle(*counters)
     try:
         check_passkey(secret, answer, account=account)
     except Invalid as error:
-        if not answer:
-            raise  # no script ran: nobody showed anything wrong
 
         def trace() -> None:
             record(actor, events.REAUTH_FAILED, target_of(account), result="refused")

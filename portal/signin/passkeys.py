@@ -122,7 +122,7 @@ def check_new(secret: str | None, answer: str, *, account: Account) -> NewKey:
     from webauthn.helpers.cose import COSEAlgorithmIdentifier
     from webauthn.helpers.decoded_public_key_to_cryptography import decoded_public_key_to_cryptography
 
-    _check_given(answer)
+    check_given(answer)
     challenge = _challenge_of(secret, Purpose.ADD, account)
     rp_id, origin = site()
     try:
@@ -155,7 +155,7 @@ def check_passkey(secret: str | None, answer: str, *, account: Account | None) -
     The challenge is spent and the counter of the passkey goes up; of many with one answer, one succeeds. Raises
     Invalid for all that is wrong (WebAuthn Level 3, 7.2), in words that tell no known passkey from an unknown one.
     """
-    _check_given(answer)
+    check_given(answer)
     challenge = _challenge_of(secret, Purpose.PROVE if account else Purpose.ENTER, account)
     try:
         passkey, count, backed_up = _checked(challenge, _bounded(answer), account)
@@ -173,6 +173,12 @@ def check_passkey(secret: str | None, answer: str, *, account: Account | None) -
         raise _wrong(secret, not_accepted())
     db.session.expire(passkey)
     return passkey
+
+
+def check_given(answer: str) -> None:
+    """Raises Invalid where no script ran: nobody showed anything wrong, so that counts as no try."""
+    if not answer:
+        raise Invalid({}, gettext("Your browser gave no passkey. Passkeys need scripts: allow them for this site."))
 
 
 def not_accepted() -> str:
@@ -216,11 +222,6 @@ def _check_frame(client_data: bytes) -> None:
     said = json.loads(client_data)
     if said.get("crossOrigin") or "topOrigin" in said:
         raise ValueError("given in a frame of another site")
-
-
-def _check_given(answer: str) -> None:
-    if not answer:
-        raise Invalid({}, gettext("Your browser gave no passkey. Passkeys need scripts: allow them for this site."))
 
 
 def _bounded(answer: str) -> str:
