@@ -24,6 +24,8 @@ from portal.privacy.closing import CLOSE_JOB, close_accounts
 from portal.privacy.own_data_files import OWN_DATA_WORKER
 from portal.privacy.purging import PURGE_USERS_JOB, purge_deleted_users
 from portal.repeats.service import forget_kept
+from portal.signin.devices import tidy_devices
+from portal.signin.ending import forget_sessions
 from portal.signin.steps import forget_steps
 from portal.signin.throttle import forget_counts
 from portal.usage.leases import end_leases
@@ -107,6 +109,10 @@ def _warn_users() -> str:
 
 def _forget_refusals() -> str:
     return f"forgot {forget_refusals()}"
+
+
+def _forget_sessions() -> str:
+    return f"sessions {_in_batches(forget_sessions)}, browsers {_in_batches(tidy_devices)}"
 
 
 def _forget_tries() -> str:
@@ -254,6 +260,12 @@ JOBS: dict[str, Job] = {
         Job(PURGE_USERS_JOB, words("Purges deleted users whose time is over."), _purge_deleted_users, 3600),
         Job("tidy_status_checks", words("Deletes status checks older than 7 days."), _tidy_status_checks, 3600),
         Job("forget_mails", words("Deletes mails that left, or were given up, over 30 days ago."), _forget_mails, 3600),
+        Job(
+            "forget_sessions",
+            words("Deletes sessions unused for 90 days, and browsers long unseen."),
+            _forget_sessions,
+            86400,
+        ),
         Job("tidy_links", words("Deletes mailed links and reserved names that are over."), _tidy_links, 3600),
         Job("send_mail", words("Sends what waits in the outbox."), _send_mail, 5, has_work=mail_is_due),
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.orm import aliased
 
 from portal.accounts.links import Purpose, make_link
 from portal.core import clock, crypto
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 KEPT_FOR = timedelta(days=400)
 MOST_KEPT = 50
+BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,21 @@ def note_device(account: Account, browser: Browser, address: str | None) -> str:
 def forget_devices(account_id: UUID) -> None:
     """Know no browser of this account any more."""
     _write(delete(KnownDevice).where(KnownDevice.account_id == account_id))
+
+
+def tidy_devices() -> int:
+    """Delete a batch of browsers that were not seen for KEPT_FOR. Answers how many were.
+
+    Of each account the latest one stays, so that the next sign-in is not taken for the first there ever was.
+    """
+    later = aliased(KnownDevice)
+    unseen = KnownDevice.last_seen_at <= clock.now() - KEPT_FOR
+    newer = select(later.digest).where(
+        later.account_id == KnownDevice.account_id, later.last_seen_at > KnownDevice.last_seen_at
+    )
+    old = select(KnownDevice.digest).where(unseen, newer.exists()).limit(BATCH)
+    gone = delete(KnownDevice).where(KnownDevice.digest.in_(old), unseen, newer.exists()).returning(KnownDevice.digest)
+    return len(db.session.execute(gone.execution_options(synchronize_session=False)).all())
 
 
 def _forget_oldest(account_id: UUID) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 
 from portal.accounts.lifecycle import check_managed, target_of
-from portal.accounts.models import Account
+from portal.accounts.models import Account, Kind
 from portal.audit import events
 from portal.audit.record import record
 from portal.core import clock
@@ -16,13 +17,17 @@ from portal.core.database import db
 from portal.core.errors import Invalid, NotFound
 from portal.core.text import gettext
 from portal.signin.models import SignInSession, SignInStep
-from portal.signin.sessions import living_sessions
+from portal.signin.sessions import lifetimes, living_sessions
 from portal.signin.steps import Step
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from portal.core.actor import Actor
+
+
+KEPT_FOR = timedelta(days=90)
+BATCH = 500
 
 
 @needs(Capability.OWN_SESSIONS)
@@ -66,6 +71,23 @@ def end_sessions(account_id: UUID, *, but: UUID | None = None) -> None:
     db.session.execute(ending.values(ended_at=clock.now()).execution_options(synchronize_session=False))
     half_done = delete(SignInStep).where(SignInStep.account_id == account_id, SignInStep.step == Step.FACTOR.value)
     db.session.execute(half_done.execution_options(synchronize_session=False))
+
+
+def forget_sessions() -> int:
+    """Delete a batch of sessions that nobody has used for 90 days, ended or not; none that could still be living.
+
+    Answers how many were.
+    """
+    idle = max(lifetimes(kind)[0] for kind in Kind)
+    unused = SignInSession.last_seen_at <= clock.now() - max(KEPT_FOR, idle)
+    old = select(SignInSession.id).where(unused).limit(BATCH)
+    gone = db.session.execute(
+        delete(SignInSession)
+        .where(SignInSession.id.in_(old), unused)
+        .returning(SignInSession.id)
+        .execution_options(synchronize_session=False)
+    )
+    return len(gone.all())
 
 
 def _found(account_id: UUID | None) -> Account:
