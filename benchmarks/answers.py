@@ -82,16 +82,17 @@ def sort_people(store: Store, names: list[str]) -> dict[str, list[str]]:
 
 def knock(server: Server, store: Store, door: Door, people: dict[str, list[str]], samples: int) -> dict[str, float]:
     """The median seconds of the answer for each sort, one sample of each in turn, in another order each time."""
-    form, taken = Form(server.port, door.path), {sort: list[float]() for sort in people}
-    for number in range(samples + 2):
-        for sort in random.sample(sorted(people), len(people)):
-            _forget(store)
-            name = people[sort][number + 70 * list(DOORS.values()).index(door)]
-            answer = form.send(door.fields(name))
-            if answer.status != door.status:
-                raise click.ClickException(f"{door.path} answered {answer.status} for an account that is {sort}")
-            if number >= 2:  # the first warm up
-                taken[sort].append(answer.seconds)
+    taken = {sort: list[float]() for sort in people}
+    with contextlib.closing(Form(server.port, door.path)) as form:
+        for number in range(samples + 2):
+            for sort in random.sample(sorted(people), len(people)):
+                _forget(store)
+                name = people[sort][number + 70 * list(DOORS.values()).index(door)]
+                answer = form.send(door.fields(name))
+                if answer.status != door.status:
+                    raise click.ClickException(f"{door.path} answered {answer.status} for an account that is {sort}")
+                if number >= 2:  # the first warm up
+                    taken[sort].append(answer.seconds)
     return {sort: median(seconds) for sort, seconds in taken.items()}
 
 

@@ -57,6 +57,10 @@ class Form:
         answer.read()
         return Answer(answer.status, time.perf_counter() - begun)
 
+    def close(self) -> None:
+        """Hang up."""
+        self.connection.close()
+
 
 def people_in(folder: Path, users: int, cost: int) -> tuple[Store, list[str]]:
     """A database with so many users who have PASSWORD, hashed at this cost; answers it and their usernames."""

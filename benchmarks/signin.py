@@ -75,8 +75,8 @@ class Burst:
         self.names, self.numbers, self.over = names, count(), threading.Event()
         self.done: list[float] = []
         self.busy = 0
-        forms = [Form(server.port, "/sign-in") for _ in range(people)]
-        self.threads = [threading.Thread(target=self._sign_in, args=(form,)) for form in forms]
+        self.forms = [Form(server.port, "/sign-in") for _ in range(people)]
+        self.threads = [threading.Thread(target=self._sign_in, args=(form,)) for form in self.forms]
 
     def __enter__(self) -> Burst:
         for thread in self.threads:
@@ -87,6 +87,8 @@ class Burst:
         self.over.set()
         for thread in self.threads:
             thread.join()
+        for form in self.forms:
+            form.close()
 
     def _sign_in(self, form: Form) -> None:
         while not self.over.is_set():

@@ -62,7 +62,7 @@ def sign_in(actor: Actor, typed_name: str, password: str, browser: Browser = UNK
         own, *shared = _counters(actor, typed_name, account, browser)
         throttle.take_try(own, *shared)
         right = passwords.check_password(password, account.password_hash if account else None)
-        upgraded = _upgraded(account, password) if right and account else None
+        upgraded = _upgraded(account, password) if right and account and not is_shut(account) else None
     if not right or account is None or is_shut(account):
         raise refusal(actor, gettext("The name or the password is not right."), "wrong", account, ())
     try:

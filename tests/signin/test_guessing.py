@@ -9,11 +9,13 @@ from sqlalchemy import select, update
 
 from portal.core import clock
 from portal.core.database import db, transaction
+from portal.core.errors import LimitReached
 from portal.signin import throttle
 from portal.signin.models import FailureCount
+from portal.signin.registration import NewPerson, invite_again, invite_staff
 from portal.signin.throttle import LONGEST, count_failure, counter_of
 from portal.web.frame import Doorward
-from tests.people import PASSWORD, make_account
+from tests.people import PASSWORD, actor_named, make_account
 from tests.races import race
 from tests.signin.telling import told
 from tests.visitor import Visitor
@@ -143,3 +145,49 @@ def test_whoever_finds_no_place_to_hash_has_not_tried(app: Doorward) -> None:
     assert set(statuses) == {422, 429}
     rows = {row.name.partition(":")[0]: row.failures for row in db.session.scalars(select(FailureCount))}
     assert rows["address"] == rows["all-sign-ins"] == statuses.count(422)
+
+
+def test_nobody_registers_without_end_from_one_address(app: Doorward) -> None:
+    fields = {"username": "nina", "email": "nina@example.org", "password": PASSWORD}
+    put(counter_of("register", "198.51.100.7"), throttle.MOST["register"])
+    flooding = from_address(app, "198.51.100.7")
+    assert flooding.send(flooding.get("/register"), fields).status == 429
+    other = from_address(app, "198.51.100.8")
+    assert other.send(other.get("/register"), fields).path == "/account"
+
+
+@pytest.mark.parametrize("setting", [{"confirm_email": True}])
+def test_nobody_fills_the_letter_box_of_another_by_registering(app: Doorward) -> None:
+    make_account("alice")
+    for email in ("alice@example.org", "nobody@example.org"):
+        statuses = []
+        for number in range(6):
+            visitor = from_address(app, f"198.51.100.{number}")
+            fields = {"username": f"{email[:3]}-{number}", "email": email, "password": PASSWORD}
+            statuses.append(visitor.send(visitor.get("/register"), fields).status)
+        assert statuses == [200] * 5 + [429], email
+
+
+@pytest.mark.parametrize("setting", [{"confirm_email": True}])
+@pytest.mark.parametrize("path", ["/forgotten", "/confirm"])
+def test_all_mails_together_have_an_end_too(app: Doorward, path: str) -> None:
+    make_account("alice")
+    put(counter_of("all-mails", ""), throttle.MOST["all-mails"])
+    for name in ("alice", "frank"):
+        visitor = Visitor(app.test_client())
+        assert visitor.send(visitor.get(path), {"name": name}).status == 429
+
+
+def test_an_admin_invites_no_more_than_may_and_nobody_is_invited_without_end(app: Doorward) -> None:
+    make_account("ada")
+    ada = actor_named("ada")
+    with transaction():
+        made = invite_staff(ada, NewPerson("nina", "nina@example.org"), level=1)
+    for _ in range(4):
+        with transaction():
+            invite_again(ada, made.account.id)
+    with pytest.raises(LimitReached), transaction():
+        invite_again(ada, made.account.id)
+    put(counter_of("invite", str(ada.id)), throttle.MOST["invite"])
+    with pytest.raises(LimitReached), transaction():
+        invite_staff(ada, NewPerson("noah", "noah@example.org"), level=1)
