@@ -21,7 +21,7 @@ from portal.audit.record import record
 from portal.core import clock, crypto, settings
 from portal.core.access import Capability, needs, recently
 from portal.core.database import db
-from portal.core.errors import Conflict, Forbidden, Invalid
+from portal.core.errors import Conflict, Invalid, StepOver
 from portal.core.text import gettext
 from portal.signin.factors import check_removable, note_factors
 from portal.signin.models import Authenticator
@@ -102,6 +102,7 @@ def use_code(account: Account, typed: str) -> bool:
 
 
 @needs(Capability.OWN_SECURITY)
+@recently(factor=True)
 @recently()
 def begin_authenticator(actor: Actor) -> str:
     """Make a seed for a new app; answers the secret of the step that keeps it till a code confirms it."""
@@ -111,6 +112,7 @@ def begin_authenticator(actor: Actor) -> str:
 
 
 @needs(Capability.OWN_SECURITY)
+@recently(factor=True)
 @recently()
 def begun_authenticator(actor: Actor, step_secret: str | None) -> Enrolment:
     """What this browser has begun to set up. Raises StepOver when there is nothing, or it is over."""
@@ -125,11 +127,12 @@ def begun_authenticator(actor: Actor, step_secret: str | None) -> Enrolment:
 def _begun_seed(actor: Actor, step_secret: str | None) -> str:
     _, account, facts = look_at_step(step_secret, Step.AUTHENTICATOR)
     if account is None or account.id != actor.id:
-        raise Forbidden
+        raise StepOver  # begun by whoever was signed in here before
     return str(facts["seed"])
 
 
 @needs(Capability.OWN_SECURITY)
+@recently(factor=True)
 @recently()
 def confirm_authenticator(actor: Actor, step_secret: str | None, typed: str) -> Confirmed:
     """Take the app that shows this code, in the place of an earlier one; other sessions end.
@@ -145,7 +148,7 @@ def confirm_authenticator(actor: Actor, step_secret: str | None, typed: str) -> 
         raise Invalid({"code": words}, trace=(failure_at(step_secret),))
     account, _ = take_step(step_secret, Step.AUTHENTICATOR)
     if account is None:
-        raise Forbidden
+        raise StepOver
     first = not account.has_factor
     db.session.merge(
         Authenticator(
@@ -165,6 +168,7 @@ def confirm_authenticator(actor: Actor, step_secret: str | None, typed: str) -> 
 
 
 @needs(Capability.OWN_SECURITY)
+@recently(factor=True)
 @recently()
 def remove_authenticator(actor: Actor) -> str | None:
     """Remove the actor's app; other sessions end. Answers the session's new secret. Raises Conflict."""

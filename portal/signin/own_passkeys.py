@@ -60,6 +60,7 @@ def own_passkey(actor: Actor, passkey_id: UUID) -> Passkey:
 
 
 @needs(Capability.OWN_SECURITY)
+@recently(factor=True)
 @recently()
 def begin_adding(actor: Actor) -> Challenge:
     """A challenge to make one more passkey. Raises Conflict when there are too many."""
@@ -69,6 +70,7 @@ def begin_adding(actor: Actor) -> Challenge:
 
 
 @needs(Capability.OWN_SECURITY)
+@recently(factor=True)
 @recently()
 def add_passkey(actor: Actor, secret: str | None, answer: str, *, name: str) -> Added:
     """Add what the authenticator made for the challenge. Every other session ends. Raises Invalid, Conflict."""
@@ -142,6 +144,7 @@ def _check_removable(account: Account, passkey: Passkey, *, other_way_in: bool) 
 
 
 @needs(Capability.OWN_SECURITY)
+@recently(factor=True)
 @recently()
 def remove_passkey(actor: Actor, passkey_id: UUID, *, other_way_in: bool = False) -> str | None:
     """Remove a passkey; answers the new secret of the session, and every other ends. Raises NotFound, Conflict.

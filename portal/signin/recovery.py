@@ -78,6 +78,7 @@ def make_recovery_codes(actor: Actor, account: Account) -> list[str]:
 
 
 @needs(Capability.OWN_SECURITY)
+@recently(factor=True)
 @recently()
 def renew_recovery_codes(actor: Actor) -> NewCodes:
     """New codes; those of before are void, and other sessions end. Raises Conflict without a second factor."""
@@ -119,8 +120,8 @@ def use_recovery_code(account: Account, typed: str, *, address: str | None, requ
     own = actor_of(account, address=address, request_id=request_id)
     record(own, events.RECOVERY_CODE_USED, target_of(account), {"left": left})
     told = ngettext(
-        "A recovery code was used to sign in to your account. %(num)s is left.",
-        "A recovery code was used to sign in to your account. %(num)s are left.",
+        "A recovery code was used for your account. %(num)s is left.",
+        "A recovery code was used for your account. %(num)s are left.",
         left,
     )
     notify(account, told)

@@ -199,16 +199,18 @@ def enter_session(entered: Entered) -> None:
 def renew_cookie(secret: str | None) -> None:
     """Put another secret of a session into the cookie, and begin its CSRF token anew; None leaves all as it is.
 
-    Of before only a trip to a provider is kept: who comes back from one may have to sign in here to go on.
+    Of before only this is kept: a trip to a provider, for who comes back from one may have to sign in here to go on;
+    and an app that is being set up, for who is asked meanwhile who they are has scanned its picture already.
     """
     if secret is not None:
-        trip = kept_step(Step.PROVIDER)
+        kept = {step: kept_step(step) for step in (Step.PROVIDER, Step.AUTHENTICATOR)}
         session.clear()
         g.pop("csrf_token", None)  # Flask-WTF keeps it there too, for the forms of the page that answers
         session[COOKIE_KEY] = secret
         session.permanent = True
-        if trip is not None:
-            keep_step(Step.PROVIDER, trip)
+        for step, begun in kept.items():
+            if begun is not None:
+                keep_step(step, begun)
 
 
 def _keep_device(secret: str) -> None:

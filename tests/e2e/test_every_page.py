@@ -40,6 +40,8 @@ ACCOUNT = [
     "/account/username",
     "/account/security/passkeys",
     "/account/security/passkeys/new",
+    "/account/security/authenticator",
+    "/account/security/recovery-codes",
     "/account/security/password",
     "/account/sessions",
     "/account/picture",

@@ -11,7 +11,7 @@ import pytest
 
 from portal.core import clock
 from portal.core.database import db, transaction
-from portal.core.errors import Conflict, Forbidden, Invalid, StepOver
+from portal.core.errors import Conflict, Invalid, StepOver
 from portal.signin import authenticator
 from portal.signin.authenticator import (
     begin_authenticator,
@@ -150,9 +150,9 @@ def test_a_set_up_is_of_its_browser_its_account_and_its_time(app: Doorward) -> N
     make_account("alice")
     make_account("bob")
     step, phone = begin("alice")
-    with pytest.raises(Forbidden):
+    with pytest.raises(StepOver):
         begun_authenticator(actor_named("bob"), step)
-    with pytest.raises(Forbidden):
+    with pytest.raises(StepOver):
         confirm_authenticator(actor_named("bob"), step, phone.code())
     for missing in (None, "", "nonsense"):
         with pytest.raises(StepOver):

@@ -39,6 +39,7 @@ class CodeForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
 @blueprint.get("")
 @open_while(Standing.ENROLLING)
 @requires(Capability.OWN_SECURITY)
+@asks_again(factor=True)
 @asks_again()
 def index() -> ResponseReturnValue:
     """What there is, and the button that begins."""
@@ -65,6 +66,7 @@ def begin() -> ResponseReturnValue:
 @blueprint.route("/confirm", methods=["GET", "POST"])
 @open_while(Standing.ENROLLING)
 @requires(Capability.OWN_SECURITY)
+@asks_again(factor=True)
 @asks_again()
 def confirm() -> ResponseReturnValue:
     """Show the QR code and the seed; the code that the app makes of them confirms it."""

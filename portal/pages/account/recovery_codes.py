@@ -53,6 +53,7 @@ def _page(form: FlaskForm) -> ResponseReturnValue:
 
 @blueprint.post("")
 @requires(Capability.OWN_SECURITY)
+@asks_again(factor=True)
 @asks_again()
 def renew() -> ResponseReturnValue:
     """New codes, shown in this answer and never again."""

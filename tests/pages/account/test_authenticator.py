@@ -15,11 +15,11 @@ from werkzeug.datastructures import MultiDict
 
 from portal.audit.models import AuditEntry
 from portal.core import clock
-from portal.core.access import RECENT
+from portal.core.access import RECENT, RECENTLY_PROVEN
 from portal.core.database import db
 from tests.keys.letters import letters
-from tests.people import make_account
-from tests.signin.phones import account_of, make_enrolled, set_up
+from tests.people import PASSWORD, make_account
+from tests.signin.phones import Phone, account_of, make_enrolled, set_up
 from tests.visitor import Visitor
 
 if TYPE_CHECKING:
@@ -134,12 +134,43 @@ def test_removing_wants_a_fresh_proof_and_ends_the_other_sessions(app: Doorward)
     asked = alice.send(page, to=f"{PLACE}/remove")
     assert asked.path == "/account/reauth"
     assert account_of("alice").has_factor
-    clock.shift(clock.offset() - RECENT)
-    removed = alice.send(page, to=f"{PLACE}/remove")
+    proved = alice.send(asked, {"password": PASSWORD, "code": phone.code(2)})
+    removed = alice.send(alice.get(PLACE), to=f"{PLACE}/remove")
+    assert proved.status == 200
     assert removed.path == "/account/security"
     assert not account_of("alice").has_factor
     assert other.get("/account").path == "/sign-in"
     assert any("was removed" in letter["text"] for letter in letters("notice"))
+
+
+def test_whoever_has_only_the_password_changes_no_factor(app: Doorward) -> None:
+    """A session left open, and the password known: the factor itself is asked for."""
+    phone, _ = make_enrolled("alice")
+    clock.shift(timedelta(minutes=2))
+    thief = Visitor(app.test_client())
+    thief.send(thief.sign_in("alice"), {"code": phone.code()})
+    clock.shift(clock.offset() + RECENTLY_PROVEN + timedelta(seconds=1))
+    thief.prove_again()
+    token = thief.get("/account/security").tree.find(".//input[@name='csrf_token']")
+    assert token is not None
+    for place in (f"{PLACE}/remove", PLACE, CODES):
+        asked = thief.post(place, {"csrf_token": token.get("value")}, follow=True)
+        assert asked.path == "/account/reauth"
+        assert "Code" in asked.text, "the password alone is not enough"
+    assert account_of("alice").has_factor
+
+
+def test_being_asked_meanwhile_who_one_is_loses_nothing(person: Callable[..., Visitor]) -> None:
+    alice = person("alice")
+    page = alice.send(alice.get(PLACE), to=PLACE)
+    phone = Phone(page.code("seed"))
+    clock.shift(RECENT + timedelta(seconds=1))
+    asked = alice.send(page, {"code": phone.code()})
+    assert asked.path == "/account/reauth"
+    alice.send(asked, {"password": PASSWORD})
+    back = alice.get(f"{PLACE}/confirm")
+    assert back.code("seed") == phone.seed
+    assert alice.send(back, {"code": phone.code()}).status == 201
 
 
 @pytest.mark.parametrize("setting", [{"require_factor": "staff"}])
