@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, CDPSession, Page, expect
 
-from tests.browser import WIDE, Watched
+from tests.browser import PHONE, WIDE, Watched
 from tests.servers import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -137,6 +137,28 @@ def test_a_passkey_from_its_making_to_its_end(device: Device, demo: tuple[Server
     assert page.url == f"{server.url}/sign-in/passkey"
     assert device.watched.complaints() == []
     assert [address for address in device.asked if not address.startswith(f"{server.url}/")] == []
+
+
+def test_the_pages_are_fit_for_everybody(device: Device, demo: tuple[Server, dict[str, Any]]) -> None:
+    server, people = demo
+    page, faults = device.page, []
+    type_password(page, server.url, people["users"][4])
+    page.wait_for_url("**/account")
+    add(device, server.url, "A phone with a rather long name, as people give them when they have many")
+    listed = "/account/security/passkeys"
+    page.goto(server.url + listed)
+    one = page.get_by_role("link", name="Rename").get_attribute("href") or ""
+    for place in ("/account/security", listed, f"{listed}/new", one, f"{one}/remove"):
+        for theme in ("light", "dark"):
+            page.emulate_media(color_scheme=theme)
+            page.goto(server.url + place)
+            faults += [f"{place} {theme}: {found}" for found in device.watched.axe_findings()]
+        page.set_viewport_size(PHONE)  # type: ignore[arg-type]  # its stubs want a TypedDict
+        if device.watched.scrolls_sideways():
+            faults.append(f"{place}: scrolls sideways on a phone")
+        page.set_viewport_size(WIDE)  # type: ignore[arg-type]  # its stubs want a TypedDict
+    assert faults == []
+    assert device.watched.complaints() == []
 
 
 def test_what_the_device_refuses_is_told_on_the_page(device: Device, demo: tuple[Server, dict[str, Any]]) -> None:
