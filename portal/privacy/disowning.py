@@ -86,10 +86,7 @@ def disown(actor: Actor, token: str) -> Disowned:
     end_sessions(account.id)
     forget_devices(account.id)
     own = actor_of(account, address=actor.address, request_id=actor.request_id, credential="link")
-    _take_away_since(account, link.created_at)
-    for key in _keys_made_since(account, link.created_at):
-        if end_key(key, "owner"):
-            record(own, events.KEY_REVOKED, key_target(key), {"name": key.name, "prefix": key.prefix})
+    take_away_since(own, account, link.created_at)
     _put_address_back(account, link)
     record(own, events.NOT_ME_SAID, target_of(account), {"address": said.address})
     record(own, events.ACCOUNT_LOCKED, target_of(account))
@@ -104,16 +101,16 @@ def disown(actor: Actor, token: str) -> Disowned:
     return said
 
 
-def _take_away_since(account: Account, since: datetime) -> None:
+def take_away_since(own: Actor, account: Account, since: datetime) -> None:
+    """Take away what was added since then and opens anything: passkeys, linked outside sign-ins, API keys."""
     for table in (Passkey, ExternalIdentity):
         added = delete(table).where(table.account_id == account.id, table.created_at >= since)
         db.session.execute(added.execution_options(synchronize_session=False))
     note_factors(account)
-
-
-def _keys_made_since(account: Account, since: datetime) -> list[ApiKey]:
     made = select(ApiKey).where(ApiKey.user_id == account.id, ApiKey.created_at >= since, ApiKey.revoked_at.is_(None))
-    return list(db.session.scalars(made))
+    for key in db.session.scalars(made).all():
+        if end_key(key, "owner"):
+            record(own, events.KEY_REVOKED, key_target(key), {"name": key.name, "prefix": key.prefix})
 
 
 def _put_address_back(account: Account, link: OneTimeLink) -> None:

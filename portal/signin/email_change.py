@@ -1,4 +1,5 @@
-"""Another e-mail address: confirmed by a link to the new one, told to the old one, which can take it back for a week.
+"""Another e-mail address: confirmed by a link to the new one, told to the old one, which can take it back for a week
+(privacy/kept_email.py).
 
 Whether an address belongs to somebody else is told to nobody but that somebody.
 """
@@ -13,10 +14,9 @@ from sqlalchemy.exc import IntegrityError
 
 from portal.accounts import names
 from portal.accounts.directory import own_account
-from portal.accounts.lifecycle import raise_epoch, target_of
+from portal.accounts.lifecycle import target_of
 from portal.accounts.links import (
     Purpose,
-    drop_later_links,
     drop_links,
     latest_link,
     look_at_link,
@@ -36,7 +36,6 @@ from portal.core.text import gettext
 from portal.mail.outbox import write_mail
 from portal.mail.rendering import site_link
 from portal.signin import throttle
-from portal.signin.reset import mail_reset_link
 from portal.signin.sessions import actor_of, keep_only_session
 
 if TYPE_CHECKING:
@@ -59,15 +58,6 @@ class Changed:
 
     account: Account
     secret: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """What a former address got back. Without `restored` it belongs to another account by now."""
-
-    account: Account
-    email: str
-    restored: bool
 
 
 @needs(Capability.OWN_SECURITY)
@@ -162,56 +152,3 @@ def confirm_email_change(actor: Actor, token: str) -> Changed:
 
 def _taken() -> Conflict:
     return Conflict(gettext("This address belongs to another account by now. Yours keeps the one it has."))
-
-
-def account_of_kept_email(token: str) -> tuple[Account, str]:
-    """To whom a link gives back which address, without spending it. Raises NotFound."""
-    link = look_at_link(token, Purpose.KEEP_EMAIL)
-    account = db.session.get(Account, link.account_id)
-    if account is None or account.state in {State.INVITED, State.DELETED}:
-        raise NotFound
-    return account, link.facts["email"]
-
-
-@open_to_all("whoever holds the link mailed to the address of before")
-def keep_email(actor: Actor, token: str) -> Kept:
-    """Give the account its former address back, whatever was changed since, and shut it till the password is reset.
-
-    Every session ends, links that were mailed later are dead, both addresses are told, and a reset link goes to the
-    one that is back. When another account holds the address by now, all ends as well and support is told. Raises
-    NotFound.
-    """
-    account, email = account_of_kept_email(token)
-    link = spend_link(token, Purpose.KEEP_EMAIL)
-    canonical = link.facts["canonical"]
-    drop_later_links(link)
-    raise_epoch(account)
-    own = actor_of(account, address=actor.address, request_id=actor.request_id, credential="link")
-    if names.email_taken(canonical, but=account.id):
-        record(own, events.EMAIL_KEPT, target_of(account), result="refused")
-        _tell_support(account)
-        return Kept(account, email, restored=False)
-    intruder = account.email if account.email_canonical != canonical else None
-    account.email, account.email_canonical = email, canonical
-    account.email_verified_at = account.locked_at = clock.now()
-    names.refresh_search_text(account)
-    names.release("email", canonical)
-    db.session.flush()
-    record(own, events.EMAIL_KEPT, target_of(account))
-    words = gettext(
-        "The change of the e-mail address was taken back from the former address, %(address)s.",
-        address=mask_email(email),
-    )
-    if intruder:
-        notify(account, words, to=intruder)
-    notify(account, words)
-    if account.state in {State.ACTIVE, State.CLOSING}:
-        mail_reset_link(account)
-    return Kept(account, email, restored=True)
-
-
-def _tell_support(account: Account) -> None:
-    to = settings.current().support_email
-    if to:
-        values = {"username": account.username, "id": str(account.id)}
-        write_mail(to, "email_not_kept", values, account_id=account.id)

@@ -1,4 +1,4 @@
-"""Another e-mail address: a link to the new one, word to the old one, which can take it back for a week."""
+"""Another e-mail address: a link to the new one, word to the old one."""
 
 from __future__ import annotations
 
@@ -10,49 +10,16 @@ import pytest
 from sqlalchemy import func, select
 
 from portal.accounts.links import Purpose, make_link
-from portal.accounts.models import Account, OneTimeLink, State
+from portal.accounts.models import Account
 from portal.audit.models import AuditEntry
 from portal.core import clock
-from portal.core.actor import nobody
 from portal.core.database import db, transaction
-from portal.core.errors import Invalid
-from portal.signin.registration import NewPerson, register
 from portal.web.frame import Doorward
-from tests.letters import forget_letters, letters, the_letter
-from tests.people import PASSWORD, make_account
+from tests.letters import letters, the_letter
+from tests.people import make_account
 from tests.races import race
-from tests.visitor import SeenPage, Visitor
-
-NEW = "alice@new.example"
-OLD = "alice@example.org"
-
-
-def ask(visitor: Visitor, email: str = NEW) -> SeenPage:
-    """Ask for another address through the page."""
-    return visitor.send(visitor.get("/account/email"), {"email": email})
-
-
-def stranger(app: Doorward) -> Visitor:
-    """Somebody with another browser, signed in nowhere."""
-    return Visitor(app.test_client())
-
-
-def use(visitor: Visitor, path: str) -> SeenPage:
-    """Open a mailed link and press its button."""
-    return visitor.send(visitor.get(path))
-
-
-def move(visitor: Visitor, email: str = NEW) -> None:
-    """Change the address of who is signed in."""
-    assert ask(visitor, email).status == 200
-    assert use(visitor, the_letter("new_email", to=email).path).path == "/account/email"
-
-
-def addresses(name: str = "alice") -> tuple[str | None, str | None, bool]:
-    """The address of an account, as shown and compared, and whether it is confirmed."""
-    db.session.expire_all()
-    account = db.session.scalars(select(Account).where(Account.username_canonical == name)).one()
-    return account.email, account.email_canonical, account.email_verified_at is not None
+from tests.signin.addresses import NEW, OLD, addresses, ask, move, stranger, use
+from tests.visitor import Visitor
 
 
 def test_the_address_changes_when_the_link_is_used_and_not_before(
@@ -233,117 +200,3 @@ def test_staff_and_admins_change_theirs_too(person: Callable[..., Visitor], name
     visitor = person(name)
     move(visitor, f"{name}@new.example")
     assert addresses(name)[0] == f"{name}@new.example"
-
-
-def test_the_former_address_takes_it_back_and_everybody_is_out(person: Callable[..., Visitor], app: Doorward) -> None:
-    thief = person("alice")
-    move(thief)
-    keep = the_letter("email_changed").path
-    forget_letters()
-    owner = stranger(app)
-    assert use(owner, keep).path == "/sign-in"
-    assert addresses() == (OLD, OLD, True)
-    assert thief.get("/account", follow=False).status == 302
-    assert stranger(app).sign_in("alice").status == 422, "whoever knows the password is shut out till it is reset"
-    assert sorted((one.template, one.to) for one in letters()) == [("notice", OLD), ("notice", NEW), ("reset", OLD)]
-    path = the_letter("reset").path
-    owner.send(owner.get(path), {"password": "quiet new lanterns", "again": "quiet new lanterns"})
-    assert owner.sign_in(OLD, "quiet new lanterns").path == "/account"
-    assert stranger(app).sign_in("alice", PASSWORD).status == 422
-
-
-def test_it_is_taken_back_whatever_was_changed_later(person: Callable[..., Visitor], app: Doorward) -> None:
-    thief = person("alice")
-    move(thief)
-    keep = the_letter("email_changed").path
-    move(thief, "thief@second.example")
-    later = the_letter("email_changed", to=NEW).path
-    clock.shift(timedelta(days=7) - timedelta(minutes=1))
-    use(stranger(app), keep)
-    assert addresses() == (OLD, OLD, True)
-    assert stranger(app).get(later).status == 404, "the thief's own address takes nothing back any more"
-
-
-def test_it_is_taken_back_for_a_week_and_once(person: Callable[..., Visitor], app: Doorward) -> None:
-    move(person("alice"))
-    keep = the_letter("email_changed").path
-    visitor = stranger(app)
-    page = visitor.get(keep)
-    assert addresses()[0] == NEW
-    clock.shift(timedelta(days=7, seconds=1))
-    assert visitor.send(page).status == 404
-    clock.shift(timedelta(0))
-    use(visitor, keep)
-    assert visitor.get(keep).status == 404
-
-
-def test_of_twenty_who_take_it_back_at_once_one_does(person: Callable[..., Visitor], app: Doorward) -> None:
-    move(person("alice"))
-    path = the_letter("email_changed").path
-    visitors = [stranger(app) for _ in range(20)]
-    pages = [visitor.get(path) for visitor in visitors]
-    statuses = race(20, lambda number: visitors[number].send(pages[number], follow=False).status)
-    assert statuses.count(302) == 1
-    assert set(statuses) <= {302, 404, 409}
-    assert addresses() == (OLD, OLD, True)
-
-
-def test_nobody_else_gets_the_former_address_while_it_can_be_taken_back(person: Callable[..., Visitor]) -> None:
-    move(person("alice"))
-    squatter = NewPerson("ivo", OLD)
-    with pytest.raises(Invalid, match="Something"), transaction():
-        register(nobody("192.0.2.1"), squatter, "seven noisy trumpets")
-    clock.shift(timedelta(days=7, seconds=1))
-    with transaction():
-        assert register(nobody("192.0.2.1"), squatter, "seven noisy trumpets") is not None
-
-
-@pytest.mark.parametrize("setting", [{"support_email": "desk@example.org"}])
-def test_an_address_that_another_account_holds_is_not_given_back_and_support_is_told(
-    person: Callable[..., Visitor], app: Doorward
-) -> None:
-    thief = person("alice")
-    move(thief)
-    keep = the_letter("email_changed").path
-    make_account("eve", email=OLD, email_canonical=OLD)
-    page = use(stranger(app), keep)
-    assert (page.status, page.title) == (200, "This address cannot be given back here")
-    assert "desk@example.org" in page.text
-    assert the_letter("email_not_kept").to == "desk@example.org"
-    assert addresses()[0] == NEW
-    assert thief.get("/account", follow=False).status == 302
-
-
-def test_an_address_that_nobody_confirmed_is_told_and_given_no_way_in(person: Callable[..., Visitor]) -> None:
-    move(person("alice", email_verified_at=None))
-    assert the_letter("email_changed").values["link"] == ""
-    assert addresses() == (NEW, NEW, True)
-    assert db.session.scalar(select(func.count()).where(OneTimeLink.purpose == "keep_email")) == 0
-
-
-def test_a_suspended_account_gets_its_address_back_and_stays_suspended(
-    person: Callable[..., Visitor], app: Doorward
-) -> None:
-    move(person("alice"))
-    keep = the_letter("email_changed").path
-    with transaction():
-        db.session.scalars(select(Account)).one().state = State.SUSPENDED.value
-    forget_letters()
-    use(stranger(app), keep)
-    assert addresses() == (OLD, OLD, True)
-    assert letters("reset") == []
-
-
-def test_what_happened_is_on_record(person: Callable[..., Visitor], app: Doorward) -> None:
-    move(person("alice"))
-    use(stranger(app), the_letter("email_changed").path)
-    told = db.session.execute(
-        select(AuditEntry.event, AuditEntry.actor_name)
-        .where(AuditEntry.event.startswith("email."))
-        .order_by(AuditEntry.at)
-    ).all()
-    assert [tuple(one) for one in told] == [
-        ("email.change_asked", "alice"),
-        ("email.changed", "alice"),
-        ("email.kept", "alice"),
-    ]

@@ -26,9 +26,10 @@ from portal.outside.identities import add_identity, begin_waiting, link_waiting,
 from portal.outside.providers import provider_named
 from portal.outside.tokens import Vouched
 from portal.privacy.closing import close_account, take_back_closing
+from portal.privacy.kept_email import keep_email
 from portal.signin.authenticator import remove_authenticator
 from portal.signin.changing import change_password
-from portal.signin.email_change import ask_for_email, confirm_email_change, keep_email
+from portal.signin.email_change import ask_for_email, confirm_email_change
 from portal.signin.factor_reset import reset_factors
 from portal.signin.own_passkeys import add_passkey, begin_adding, remove_passkey, rename_passkey
 from portal.signin.recovery import renew_recovery_codes, use_recovery_code

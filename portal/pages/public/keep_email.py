@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
 
 from portal.core.text import gettext
-from portal.signin.email_change import account_of_kept_email, keep_email
+from portal.privacy.kept_email import account_of_kept_email, keep_email
 from portal.web.identity import actor
 
 blueprint = Blueprint("keep_email", __name__)
