@@ -113,7 +113,7 @@ def test_denied_and_away(browser: Browser, house: tuple[Server, dict[str, Any]],
     go_there(page, server.url)
     page.wait_for_url(f"{issuer}/**")
     page.get_by_role("button", name="Deny").click()
-    # This one leaves the state out when somebody says no (RFC 6749, 4.1.2.1 wants it), so whose answer it is stays open.
+    # This one leaves the state out of a no (RFC 6749, 4.1.2.1 wants it), so whose answer it is stays open.
     expect(page.get_by_text("Sign in again from the start")).to_be_visible()
     assert page.url == f"{server.url}/sign-in"
     assert looked_at(watched, "denied") == []
