@@ -81,6 +81,8 @@ ADMIN = [
     "/admin/plans",
     "/admin/plans/new",
     "a:/admin/plans",
+    "/admin/providers",
+    "/admin/providers/new",
     "/admin/clients",
     "/admin/clients/new",
     "/admin/status-checks",
@@ -119,7 +121,7 @@ def sign_in(page: Page, base: str, who: dict[str, Any]) -> None:
     page.goto(f"{base}/sign-in")
     page.get_by_label("Username or e-mail").fill(who["username"])
     page.get_by_label("Password").fill(who["password"])
-    page.get_by_role("main").get_by_role("button", name="Sign in").click()
+    page.get_by_role("main").get_by_role("button", name="Sign in", exact=True).click()
     page.wait_for_url(re.compile("/(account|staff|admin)"))
 
 

@@ -232,3 +232,19 @@ def test_nobody_is_sent_to_a_provider_that_is_not_offered(traveller: Traveller) 
         assert "not offered here" in page.text
     assert traveller.post("/sign-in/with/acme").status == 400, "no token, no trip"
     assert traveller.get("/sign-in/with/acme").status == 405
+
+
+@pytest.mark.parametrize("more", [{"log_level": "info"}])
+def test_the_code_is_left_behind_and_in_no_log(
+    traveller: Traveller, liar: Liar, capfd: pytest.CaptureFixture[str]
+) -> None:
+    query = traveller.depart()
+    code = liar.code_for(query)
+    page = traveller.come_back(code=code, state=query["state"], follow=False)
+    assert page.status == 302
+    said = "".join(capfd.readouterr())
+    assert "/sign-in/with/acme/back" in said
+    form = liar.exchanges[-1]
+    for secret in (code, query["state"], query["nonce"], form["code_verifier"], "kept-between-the-two", "eyJ"):
+        assert secret not in said
+    assert code not in page.response.headers["Location"]

@@ -108,7 +108,7 @@ def edit(provider_id: UUID) -> ResponseReturnValue:
 
 
 def _page(form: ProviderForm, made: Provider | None) -> str:
-    sent_back_to = redirect_uri(made.slug) if made else None
+    sent_back_to = redirect_uri(made.slug if made else gettext("SHORT-NAME"))
     return render_template("admin/providers/edit.html", form=form, provider=made, sent_back_to=sent_back_to)
 
 
