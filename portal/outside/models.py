@@ -14,8 +14,8 @@ from portal.core.database import Model
 class Provider(Model):
     """A provider made in the console; those of OIDC_PROVIDERS stand beside these and are stored nowhere.
 
-    `slug` names it in addresses. The client's secret is sealed. `makes_accounts` says whether people who have no account
-    get one by signing in; `domains` are the e-mail domains to which that is limited, if any are given.
+    `slug` names it in addresses. The client's secret is sealed. `makes_accounts` says whether people without an
+    account get one by signing in; `domains` are the e-mail domains to which that is limited, if any are given.
     """
 
     __tablename__ = "providers"
