@@ -15,7 +15,7 @@ from portal.pages.public.passwords import PasswordForm
 from portal.signin.changing import change_password
 from portal.signin.passwords import least_for
 from portal.web.forms import told_beside
-from portal.web.gates import Standing, asks_again, open_while, requires
+from portal.web.gates import asks_again, requires
 from portal.web.identity import actor, renew_cookie
 
 blueprint = Blueprint("password", __name__, url_prefix="/security/password")
@@ -28,7 +28,6 @@ class ChangeForm(PasswordForm):
 
 
 @blueprint.route("", methods=["GET", "POST"])
-@open_while(Standing.ENROLLING)
 @requires(Capability.OWN_SECURITY)
 @asks_again()
 def index() -> ResponseReturnValue:
