@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -137,6 +139,35 @@ def test_a_passkey_from_its_making_to_its_end(device: Device, demo: tuple[Server
     assert page.url == f"{server.url}/sign-in/passkey"
     assert device.watched.complaints() == []
     assert [address for address in device.asked if not address.startswith(f"{server.url}/")] == []
+
+
+def let_time_pass(server: Server) -> None:
+    """Everybody last proved who they are six minutes ago."""
+    with closing(sqlite3.connect(server.data_dir / "doorward.sqlite3")) as database, database:
+        database.execute("UPDATE sessions SET entered_at = strftime('%Y-%m-%d %H:%M:%f000', 'now', '-6 minutes')")
+
+
+def test_it_answers_when_one_is_asked_again(device: Device, demo: tuple[Server, dict[str, Any]]) -> None:
+    server, people = demo
+    page = device.page
+    type_password(page, server.url, people["users"][5])
+    page.wait_for_url("**/account")
+    add(device, server.url, "Phone")
+    let_time_pass(server)
+    page.goto(f"{server.url}/account/security/passkeys/new")
+    page.wait_for_url("**/account/reauth?**")
+    assert device.watched.axe_findings() == []
+    device.touch(willing=True)
+    page.get_by_role("button", name="Use a passkey").click()
+    page.wait_for_url("**/account/security/passkeys/new")
+    # The page was open for too long: the script is told, and the form leads to where one is asked.
+    let_time_pass(server)
+    page.get_by_label("Name").fill("Another")
+    page.get_by_role("button", name="Go on with your device").click()
+    page.wait_for_url("**/account/reauth?**")
+    expect(page.get_by_text("Nothing was done yet")).to_be_visible()
+    assert len(device.held()) == 1
+    assert device.watched.complaints() == []
 
 
 def test_the_pages_are_fit_for_everybody(device: Device, demo: tuple[Server, dict[str, Any]]) -> None:

@@ -65,6 +65,7 @@ def index() -> ResponseReturnValue:
 @blueprint.route("/new", methods=["GET", "POST"])
 @open_while(Standing.ENROLLING)
 @requires(Capability.OWN_SECURITY)
+@asks_again(factor=True)
 @asks_again()
 def new() -> ResponseReturnValue:
     """Name a passkey and let a device make it."""
@@ -115,6 +116,7 @@ def rename(passkey_id: UUID) -> ResponseReturnValue:
 
 @blueprint.route("/<uuid:passkey_id>/remove", methods=["GET", "POST"])
 @requires(Capability.OWN_SECURITY)
+@asks_again(factor=True)
 @asks_again()
 def remove(passkey_id: UUID) -> ResponseReturnValue:
     """Remove it, having read what that does."""

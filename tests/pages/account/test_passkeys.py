@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from portal.accounts.models import Account
 from portal.audit.models import AuditEntry
@@ -17,7 +17,7 @@ from portal.core import clock, crypto
 from portal.core.database import db, transaction
 from portal.core.errors import PortalError
 from portal.mail.models import OutboxMail
-from portal.signin.models import Passkey
+from portal.signin.models import Passkey, SignInSession
 from portal.signin.own_passkeys import MOST, add_passkey, begin_adding, remove_passkey
 from portal.signin.sessions import session_of
 from portal.web.frame import Doorward
@@ -129,6 +129,23 @@ def test_adding_wants_a_proof_of_five_minutes_at_most(person: Callable[..., Visi
     for place in (f"{LIST}/{mine.id}", f"{LIST}/{mine.id}/remove"):
         assert alice.get(place).path == "/account/reauth"
         assert "/account/reauth" in alice.post(place, {"csrf_token": token}).response.headers["Location"]
+
+
+def test_adding_and_removing_want_the_second_factor_itself(app: Doorward) -> None:
+    alice, key = make_account("alice"), SoftwareKey()
+    add_key(alice, key)
+    visitor = Visitor(app.test_client())
+    enter(visitor, key)
+    clock.shift(timedelta(minutes=10, seconds=1))
+    with transaction():  # the password alone was given a moment ago
+        db.session.execute(update(SignInSession).values(entered_at=clock.now()))
+    place = f"{LIST}/{kept()[0].id}/remove"
+    for wanted in (NEW, place):
+        page = visitor.get(wanted)
+        assert page.path == "/account/reauth"
+        assert 'name="password"' not in page.html
+    answer = key.sign(options_of(visitor, page, f"{LIST}/prove"))
+    assert visitor.send(page, {"credential": answer}, to=f"{LIST}/prove").path == place
 
 
 def test_the_challenge_of_another_browser_adds_nothing(app: Doorward, person: Callable[..., Visitor]) -> None:
