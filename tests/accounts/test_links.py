@@ -8,7 +8,17 @@ import pytest
 from sqlalchemy import select
 
 from portal.accounts.lifecycle import raise_epoch
-from portal.accounts.links import LIFETIMES, PATHS, Purpose, look_at_link, make_link, spend_link
+from portal.accounts.links import (
+    KEPT_AFTER,
+    LIFETIMES,
+    PATHS,
+    Purpose,
+    drop_later_links,
+    look_at_link,
+    make_link,
+    spend_link,
+    tidy_links,
+)
 from portal.accounts.models import Account, OneTimeLink
 from portal.core import clock
 from portal.core.database import db, transaction
@@ -121,3 +131,28 @@ def test_of_twenty_who_spend_a_link_at_once_one_does(app: Doorward) -> None:
 
     answers = race(20, try_it)
     assert sorted(answers) == ["NOT_FOUND"] * 19 + ["spent"]
+
+
+def test_links_that_are_over_are_forgotten_a_day_later(app: Doorward) -> None:
+    alice = make_account("alice")
+    link_for(alice)
+    link_for(alice, Purpose.KEEP_EMAIL)
+    clock.shift(LIFETIMES[Purpose.RESET] + KEPT_AFTER - timedelta(minutes=1))
+    with transaction():
+        assert tidy_links() == 0
+    clock.shift(LIFETIMES[Purpose.RESET] + KEPT_AFTER + timedelta(minutes=1))
+    with transaction():
+        assert tidy_links() == 1
+    assert db.session.scalars(select(OneTimeLink.purpose)).all() == ["keep_email"]
+
+
+def test_a_lasting_link_ends_what_was_mailed_after_it(app: Doorward) -> None:
+    alice, bob = make_account("alice"), make_account("bob")
+    before, keep = link_for(alice, Purpose.CONFIRM), link_for(alice, Purpose.KEEP_EMAIL)
+    after, bobs = link_for(alice, Purpose.NOT_ME), link_for(bob, Purpose.NOT_ME)
+    with transaction():
+        drop_later_links(spend_link(keep, Purpose.KEEP_EMAIL))
+    look_at_link(before, Purpose.CONFIRM)
+    look_at_link(bobs, Purpose.NOT_ME)
+    with pytest.raises(NotFound):
+        look_at_link(after, Purpose.NOT_ME)

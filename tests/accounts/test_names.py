@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from portal.accounts import names
 from portal.accounts.models import ReservedName
+from portal.core import clock
 from portal.core.database import db, transaction
 from portal.core.errors import Invalid
 from portal.web.frame import Doorward
@@ -64,3 +67,29 @@ def test_search_looks_into_all_three_names() -> None:
         "alice alice@example.org \u00e9mile strasse"
     )
     assert names.search_text_of("alice", None, "") == "alice"
+
+
+def test_a_name_given_up_is_kept_for_its_account_until_an_instant_and_then_forgotten(app: Doorward) -> None:
+    alice, bob = make_account("alice"), make_account("bob")
+    with transaction():
+        names.reserve("email", "old@example.org", alice.id, until=clock.now() + timedelta(days=7))
+        names.reserve("username", "gone", bob.id)
+    assert names.email_taken("old@example.org") and names.email_taken("old@example.org", but=bob.id)
+    assert not names.email_taken("old@example.org", but=alice.id)
+    assert not names.username_taken("old@example.org")
+    clock.shift(timedelta(days=7, seconds=1))
+    assert not names.email_taken("old@example.org")
+    with transaction():
+        assert names.forget_reservations() == 1
+    assert names.username_taken("gone")
+
+
+def test_a_name_is_reserved_anew_by_whoever_holds_it_and_given_free(app: Doorward) -> None:
+    alice, bob = make_account("alice"), make_account("bob")
+    with transaction():
+        names.reserve("username", "name", alice.id, until=clock.now())
+        names.reserve("username", "name", bob.id)
+    assert names.username_taken("name", but=alice.id)
+    with transaction():
+        names.release("username", "name")
+    assert not names.username_taken("name")
