@@ -18,6 +18,7 @@ from portal import create_app
 from portal.core.data_keys import check_encryption_keys
 from portal.core.database import db, transaction
 from portal.core.places import migrations_dir
+from portal.core.secret_check import check_secret_key
 from portal.core.settings import Settings, load
 from portal.jobs.runner import Clock
 from portal.mail.rendering import site_link
@@ -71,11 +72,14 @@ def serve(settings: Settings, *, workers: int) -> None:
     migrate(app)
     check_keys(app)
     with app.app_context(), transaction():
+        warning = check_secret_key()
         path = offer_setup()
         link = site_link(path) if path else None
     with app.app_context():
         db.engine.dispose()
     click.echo(f"{settings.site_name} serves {settings.site_url} (listening on {settings.host}:{settings.port})")
+    if warning:
+        click.echo(f"warning: {warning}", err=True)
     if link:
         click.echo(f"Make the first admin with this link, once: {link}")
     sys.stdout.flush()

@@ -28,6 +28,7 @@ from portal.clients.service import create_client, list_clients
 from portal.core.access import operator_actor
 from portal.core.data_keys import check_encryption_keys
 from portal.core.errors import NotFound, PortalError
+from portal.core.secret_check import check_secret_key
 from portal.core.settings import BadSetting
 from portal.demo.seed import seed_demo
 from portal.insight.clocks import check_clock
@@ -88,6 +89,10 @@ def check() -> None:
         try:
             check_encryption_keys(leave=False)
             click.echo("ok       keys: those that sealed what is kept here")
+            other = check_secret_key(leave=False)
+            click.echo(
+                f"{'warning' if other else 'ok':8} secret key: {other or 'the one this database is served with'}"
+            )
         except SQLAlchemyError as error:
             click.echo(f"warning  keys: cannot tell ({type(error).__name__})")
         except BadSetting as error:

@@ -96,6 +96,7 @@ ADMIN = [
     "/admin/mail/letters/reset",
     "/admin/jobs",
     "/admin/jobs/flush_message_logs",
+    "/admin/networks",
     "/admin/audit",
 ]
 ID = re.compile(r"/[0-9a-f]{8}-[0-9a-f-]{27}$")
