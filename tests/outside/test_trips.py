@@ -236,13 +236,13 @@ def test_nobody_is_sent_to_a_provider_that_is_not_offered(traveller: Traveller) 
 
 @pytest.mark.parametrize("more", [{"log_level": "info"}])
 def test_the_code_is_left_behind_and_in_no_log(
-    traveller: Traveller, liar: Liar, capfd: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str], traveller: Traveller, liar: Liar
 ) -> None:
     query = traveller.depart()
     code = liar.code_for(query)
     page = traveller.come_back(code=code, state=query["state"], follow=False)
     assert page.status == 302
-    said = "".join(capfd.readouterr())
+    said = capsys.readouterr().err
     assert "/sign-in/with/acme/back" in said
     form = liar.exchanges[-1]
     for secret in (code, query["state"], query["nonce"], form["code_verifier"], "kept-between-the-two", "eyJ"):
