@@ -89,7 +89,6 @@ def _arrive_new(
     confirms = bool(settings.current().confirm_email)
     holder, taken = _holder_of(person.email)
     makes = _may_have_account(provider, person, confirms=confirms)
-    counter = throttle.counter_of("register", actor.address)
     if person.verified and makes and holder is not None and _is_unclaimed(holder):
         _clear(actor, provider, holder, person)
         check_may_enter(actor, holder)
@@ -106,8 +105,9 @@ def _arrive_new(
                 name=provider.terms.name,
             ),
         )
-    throttle.check_throttle(counter)
-    throttle.count_failure(counter)
+    throttle.count_try(throttle.counter_of("register", actor.address), throttle.counter_of("all-registrations", ""))
+    if not person.verified and confirms:
+        throttle.count_try(throttle.counter_of("mail", person.email), throttle.counter_of("all-mails", ""))
     if taken:
         tell_owner(person.email)
         return ConfirmationSent(person.email)

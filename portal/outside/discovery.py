@@ -30,6 +30,8 @@ KEPT_FOR = timedelta(hours=1)
 AGAIN_AFTER = timedelta(minutes=1)
 LEFT_ALONE = timedelta(seconds=10)
 MOST_KEYS = 100
+# Threads that wait for what another is asking; whoever comes besides is told to try again, so that others are served.
+_waiting = threading.BoundedSemaphore(8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,8 @@ def unavailable(provider: KnownProvider) -> Unavailable:
 def metadata_of(provider: KnownProvider) -> Metadata:
     """What the provider says of itself. Raises Unavailable."""
     kept = _kept_of(provider)
-    if kept.metadata is not None and not _older(kept.metadata_at, KEPT_FOR):
+    # Old news does while somebody else is fetching fresh ones.
+    if kept.metadata is not None and (not _older(kept.metadata_at, KEPT_FOR) or kept.lock.locked()):
         return kept.metadata
 
     def ask() -> Metadata:
@@ -119,7 +122,7 @@ def _older(at: datetime | None, than: timedelta) -> bool:
 
 def _one_at_a_time(provider: KnownProvider, kept: _Kept, ask: Callable[[], R]) -> R:
     """Ask, while others who want the same wait for that answer; not at all where it failed a moment ago."""
-    if not _older(kept.failed_at, LEFT_ALONE) or not kept.lock.acquire(timeout=WITHIN_S):
+    if not _older(kept.failed_at, LEFT_ALONE) or not _lock(kept):
         raise unavailable(provider)
     try:
         if not _older(kept.failed_at, LEFT_ALONE):
@@ -133,6 +136,17 @@ def _one_at_a_time(provider: KnownProvider, kept: _Kept, ask: Callable[[], R]) -
         kept.lock.release()
     kept.failed_at = None
     return found
+
+
+def _lock(kept: _Kept) -> bool:
+    if kept.lock.acquire(blocking=False):
+        return True
+    if not _waiting.acquire(blocking=False):
+        return False
+    try:
+        return kept.lock.acquire(timeout=WITHIN_S)
+    finally:
+        _waiting.release()
 
 
 def fetch_json(provider: KnownProvider, address: str, **kwargs: Any) -> dict[str, Any]:

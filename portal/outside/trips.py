@@ -93,8 +93,10 @@ def redirect_uri(slug: str) -> str:
 
 @open_to_all("anybody may go; who comes back has to bring what was begun here")
 def begin_sign_in(actor: Actor, slug: str, *, target: str = "") -> Trip:
-    """Begin to sign in with a provider. Raises NotFound, Unavailable."""
-    return _begin(provider_named(slug), Aim.SIGN_IN, None, {"target": target})
+    """Begin to sign in with a provider. Raises NotFound, Unavailable, LimitReached."""
+    trip = _begin(provider_named(slug), Aim.SIGN_IN, None, {"target": target})
+    throttle.count_try(throttle.counter_of("challenge", actor.address))
+    return trip
 
 
 @needs(Capability.OWN_SECURITY)

@@ -33,6 +33,11 @@ def key_named(kid: str, kind: str = "RSA") -> Any:
     return _KEYS[kid]
 
 
+def said_now(value: Any, now: int) -> Any:
+    """A claim; one that is a call says what it is at this instant."""
+    return value(now) if callable(value) else value
+
+
 def b64(data: bytes) -> str:
     """URL-safe base64 without padding, as tokens are written."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
@@ -40,7 +45,8 @@ def b64(data: bytes) -> str:
 
 @dataclass
 class Liar:
-    """The provider. `claims` go over those of an honest ID token (None leaves one out); `metadata` over what it says of
+    """The provider. `claims` go over those of an honest ID token (None leaves one out, a call is
+    given the instant); `metadata` over what it says of
     itself; `answers` replaces the answer of a path: (status, headers, body), or a call that writes it by itself."""
 
     port: int = 0
@@ -91,7 +97,7 @@ class Liar:
         }
         if query.get("max_age") == "0":
             said["auth_time"] = now
-        told = {**said, **self.claims}
+        told = {**said, **{name: said_now(value, now) for name, value in self.claims.items()}}
         return {name: value for name, value in told.items() if value is not None}
 
     def token(self, claims: dict[str, Any]) -> str:

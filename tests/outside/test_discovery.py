@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -124,3 +126,32 @@ def test_nothing_is_kept_of_what_failed(traveller: Traveller, liar: Liar) -> Non
     liar.answers[ABOUT] = (200, {}, json.dumps({"issuer": liar.issuer}).encode())
     press(traveller)
     assert all(kept.metadata is None for kept in discovery._kept.values())
+
+
+def test_thirty_who_want_a_slow_one_leave_room_for_the_others(
+    app: Doorward, liar: Liar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_account("alice")
+    monkeypatch.setattr("portal.core.outgoing.WITHIN_S", 30.0)
+    monkeypatch.setattr("portal.outside.discovery.WITHIN_S", 30.0)
+    go, told = threading.Event(), threading.Semaphore(0)
+    liar.answers[ABOUT] = lambda talk: (go.wait(30), talk.reply(200, json.dumps(liar.about()).encode()))
+    seen: list[int] = []
+
+    def want(_: int) -> None:
+        page = press(Traveller.of(app))
+        seen.append(page.status)
+        told.release()
+
+    with ThreadPoolExecutor(30) as pool:
+        wanting = [pool.submit(want, number) for number in range(30)]
+        # One asks, eight wait for it; everybody else is told at once.
+        for _ in range(21):
+            assert told.acquire(timeout=25)
+        assert Traveller.of(app).sign_in("alice").path == "/account"
+        assert len(seen) == 21
+        go.set()
+        for one in wanting:
+            one.result(30)
+    assert seen == [200] * 30
+    assert liar.asked.count(ABOUT) == 1

@@ -105,9 +105,9 @@ def test_what_the_rules_allow_is_taken(traveller: Traveller, liar: Liar, said: d
     assert traveller.travel(liar).path == "/account"
 
 
-@pytest.mark.parametrize(("ago", "good"), [(59, True), (61, False)])
+@pytest.mark.parametrize(("ago", "good"), [(55, True), (61, False)])
 def test_clocks_may_differ_by_a_minute(traveller: Traveller, liar: Liar, ago: int, good: bool) -> None:
-    liar.claims = {"exp": now() - ago, "iat": now() - 300}
+    liar.claims = {"exp": lambda instant: instant - ago, "iat": lambda instant: instant - 300}
     assert (traveller.travel(liar).path == "/account") is good
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -15,10 +16,13 @@ from portal.core import clock
 from portal.core.database import db
 from portal.outside.models import ExternalIdentity
 from portal.signin.models import SignInSession, SignInStep
+from portal.web.logs import set_up_logs
 from tests.outside.conftest import Traveller
 from tests.races import race
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from portal.core.settings import Settings
     from portal.web.frame import Doorward
     from tests.outside.liar import Liar
@@ -234,15 +238,23 @@ def test_nobody_is_sent_to_a_provider_that_is_not_offered(traveller: Traveller) 
     assert traveller.get("/sign-in/with/acme").status == 405
 
 
-@pytest.mark.parametrize("more", [{"log_level": "info"}])
-def test_the_code_is_left_behind_and_in_no_log(
-    traveller: Traveller, liar: Liar, capfd: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def logged(app: Doorward, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+    """What the log says from here on."""
+    said = io.StringIO()
+    with monkeypatch.context() as patched:
+        patched.setattr("sys.stderr", said)
+        set_up_logs(settings.model_copy(update={"log_level": "info"}))
+    yield said
+    set_up_logs(settings)
+
+
+def test_the_code_is_left_behind_and_in_no_log(traveller: Traveller, liar: Liar, logged: io.StringIO) -> None:
     query = traveller.depart()
     code = liar.code_for(query)
     page = traveller.come_back(code=code, state=query["state"], follow=False)
     assert page.status == 302
-    said = "".join(capfd.readouterr())
+    said = logged.getvalue()
     assert "/sign-in/with/acme/back" in said
     form = liar.exchanges[-1]
     for secret in (code, query["state"], query["nonce"], form["code_verifier"], "kept-between-the-two", "eyJ"):
