@@ -54,6 +54,11 @@ def speaking(translations: NullTranslations) -> Iterator[None]:
         _translations.reset(token)
 
 
+def speak(translations: NullTranslations | None) -> None:
+    """Serve with these translations from now on in this context; None is English, as everything is written."""
+    _translations.set(translations)
+
+
 USERNAME_PATTERN = re.compile(r"[a-z0-9](?:[a-z0-9._-]{1,38})[a-z0-9]|[a-z0-9][a-z0-9._-]{2,39}")
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 # Marks and letters that show nothing at all. Domains drop some of them (RFC 3454, B.1), so that one address could

@@ -8,8 +8,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, meta, select_autoescape
 
 from portal.core import settings
+from portal.core.languages import translations_of
 from portal.core.places import templates_dir
-from portal.core.text import gettext, plural_of
+from portal.core.text import gettext, plural_of, speaking
 
 # What stands in a letter that is only looked at, by the name of the value.
 SAMPLES: dict[str, Any] = {
@@ -56,6 +57,11 @@ def render(template: str, values: dict[str, Any], language: str) -> tuple[str, s
     """(subject, text, html) of templates/mail/NAME.txt and .html; the first line of the text is the subject."""
     now = settings.current()
     given = {**values, "site_name": now.site_name, "site_url": now.site_url, "language": language}
+    with speaking(translations_of(language)):
+        return _rendered(template, given)
+
+
+def _rendered(template: str, given: dict[str, Any]) -> tuple[str, str, str]:
     plain = _environment().get_template(f"mail/{template}.txt").render(given)
     html = _environment().get_template(f"mail/{template}.html").render(given)
     subject, _, text = plain.partition("\n")

@@ -19,6 +19,7 @@ from portal.core import clock
 from portal.core.access import Capability, job_actor, needs, recently
 from portal.core.database import db, transaction
 from portal.core.errors import Conflict, Invalid, NotFound
+from portal.core.languages import known_language
 from portal.core.text import folded, gettext
 from portal.mail.outbox import write_mail
 from portal.mail.rendering import site_link
@@ -54,7 +55,7 @@ def close_account(actor: Actor, *, typed_name: str) -> str | None:
     record(actor, events.CLOSING_ASKED, target_of(user), {"closes_at": user.closes_at.isoformat()})
     values = {
         "name": user.shown_name,
-        "day": format_date(user.closes_at, "d MMMM y", locale="en"),
+        "day": format_date(user.closes_at, "d MMMM y", locale=known_language(user.language)),
         "link": site_link("/account/data"),
     }
     write_mail(user.email or "", "closing", values, language=user.language, account_id=user.id)

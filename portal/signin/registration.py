@@ -24,6 +24,7 @@ from portal.core.access import Capability, needs, open_to_all, recently
 from portal.core.database import db
 from portal.core.errors import Forbidden, Invalid, NotFound
 from portal.core.ids import new_id
+from portal.core.languages import known_language
 from portal.core.text import Shown, gettext
 from portal.mail.outbox import write_mail
 from portal.mail.rendering import site_link
@@ -48,6 +49,7 @@ class NewPerson:
     email: str
     display_name: str = ""
     time_zone: str = ""
+    language: str = ""
 
 
 def checked_person(person: NewPerson, *, tell_email: bool) -> tuple[dict[str, str], bool]:
@@ -64,6 +66,7 @@ def checked_person(person: NewPerson, *, tell_email: bool) -> tuple[dict[str, st
     check(lambda: dict(zip(("username", "username_canonical"), names.checked_username(person.username), strict=True)))
     check(lambda: dict(zip(("email", "email_canonical"), names.checked_email(person.email), strict=True)))
     check(lambda: {"display_name": names.checked_display_name(person.display_name)})
+    columns["language"] = known_language(person.language)
     check(lambda: {"time_zone": names.checked_zone(person.time_zone)})
     domains = settings.current().email_domains
     taken = False

@@ -18,6 +18,7 @@ from portal.core import clock
 from portal.core.access import Capability, needs
 from portal.core.database import db, transaction
 from portal.core.errors import NotFound
+from portal.core.languages import known_language
 from portal.mail.outbox import write_mail
 from portal.usage.history import standing
 from portal.usage.models import UsageWarning
@@ -139,7 +140,7 @@ def _mail(user_id: UUID, day: date, marks: dict[int, int]) -> int:
         "name": user.shown_name,
         "mark": mark,
         "limit": marks[mark],
-        "reset_day": format_date(reset, "d MMMM", locale="en"),
+        "reset_day": format_date(reset, "d MMMM", locale=known_language(user.language)),
         "reset_hour": reset.strftime("%H:%M"),
         "zone": user.time_zone.replace("_", " "),
     }

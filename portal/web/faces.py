@@ -19,6 +19,7 @@ from portal.core.places import static_dir
 from portal.core.text import gettext, plural_of
 from portal.web.avatars import initials_of, palette_of
 from portal.web.identity import viewer
+from portal.web.languages import language
 from portal.web.lists import page_urls
 
 if TYPE_CHECKING:
@@ -37,18 +38,18 @@ def ago(instant: datetime | None) -> str:
     seconds = (instant - clock.now()).total_seconds()
     if -5 < seconds <= 0:
         return gettext("just now")
-    return format_timedelta(round(seconds), add_direction=True, locale="en", threshold=1)
+    return format_timedelta(round(seconds), add_direction=True, locale=language(), threshold=1)
 
 
 def exact(instant: datetime) -> str:
     """The instant in the viewer's zone, in words."""
-    return format_datetime(instant.astimezone(_zone()), "d MMM y, HH:mm:ss zzz", locale="en")
+    return format_datetime(instant.astimezone(_zone()), "d MMM y, HH:mm:ss zzz", locale=language())
 
 
 def minute(instant: datetime) -> str:
     """The instant to the minute, with the name of the viewer's zone in which it is told."""
     zone = _zone()
-    told = format_datetime(instant.astimezone(zone), "d MMM y, HH:mm", locale="en")
+    told = format_datetime(instant.astimezone(zone), "d MMM y, HH:mm", locale=language())
     return f"{told} ({zone.key.replace('_', ' ')})"
 
 
@@ -61,19 +62,19 @@ def iso(instant: datetime | date) -> str:
 
 def grouped(number: float) -> str:
     """1234 as 1,234."""
-    return format_decimal(number, locale="en")
+    return format_decimal(number, locale=language())
 
 
 def day(instant: datetime | date) -> str:
     """The date, in the viewer's zone."""
     return format_date(
-        instant.astimezone(_zone()) if isinstance(instant, datetime) else instant, "d MMM y", locale="en"
+        instant.astimezone(_zone()) if isinstance(instant, datetime) else instant, "d MMM y", locale=language()
     )
 
 
 def month(day: date) -> str:
     """The month of a date: November 2026."""
-    return format_date(day, "LLLL y", locale="en")
+    return format_date(day, "LLLL y", locale=language())
 
 
 @lru_cache(maxsize=256)
@@ -93,8 +94,11 @@ def theme_cookie() -> str:
 
 
 def theme() -> str:
-    """The theme of this visitor: light or dark when chosen, else system."""
-    chosen = request.cookies.get(theme_cookie(), "system")
+    """The theme of this visitor, light or dark when chosen, else system: by the account, else by the browser."""
+    seen = viewer()
+    chosen = seen.account.theme if seen else "auto"
+    if chosen == "auto":
+        chosen = request.cookies.get(theme_cookie(), "system")
     return chosen if chosen in {"light", "dark"} else "system"
 
 
@@ -138,7 +142,7 @@ def register_faces(app: Flask) -> None:
             "privacy_url": now.privacy_url or None,
             "request_id": g.get("request_id"),
             "registration_open": now.registration == "open",
-            "language": "en",
+            "language": language(),
             "account_links": [],
         }
 

@@ -49,6 +49,7 @@ NOT_VERBS = {
 }
 # Verbs that write rows and no audit entry, and why that is right.
 UNRECORDED = {
+    "portal.accounts.preferences.choose_theme": "how one's own pages look, and nothing else",
     "portal.signin.confirmation.ask_for_confirmation": "mails a link; its POST is what changes something",
     "portal.privacy.own_data.stop_archive": "the same, of an archive of one's own data",
     "portal.privacy.own_data.drop_archive": "deletes one's own file; that it was made is recorded",

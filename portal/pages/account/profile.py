@@ -13,9 +13,11 @@ from portal.accounts.directory import own_account
 from portal.accounts.lifecycle import edit_profile
 from portal.accounts.models import Account, User
 from portal.accounts.names import zones
+from portal.accounts.preferences import choose_language
 from portal.accounts.zones import may_move_from
 from portal.core import clock
 from portal.core.access import Capability
+from portal.core.languages import LANGUAGES
 from portal.core.text import gettext
 from portal.core.text import lazy_gettext as words
 from portal.web.faces import minute
@@ -30,6 +32,7 @@ class ProfileForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
     """What one may change of oneself."""
 
     display_name = StringField(words("Display name"), [Length(max=80)])
+    language = SelectField(words("Language"), choices=[SelectChoice(*one) for one in LANGUAGES.items()])
     time_zone = SelectField(words("Time zone"), validate_choice=False)
 
 
@@ -38,12 +41,13 @@ class ProfileForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
 def index() -> ResponseReturnValue:
     """See and edit."""
     account = own_account(actor())
-    form = ProfileForm(display_name=account.display_name, time_zone=account.time_zone)
+    form = ProfileForm(display_name=account.display_name, time_zone=account.time_zone, language=account.language)
     form.time_zone.choices = [SelectChoice(zone, zone.replace("_", " ")) for zone in zones()]
     before = account.time_zone
     if form.validate_on_submit():
         with told_beside(form) as attempt:
             edit_profile(actor(), display_name=form.display_name.data or "", time_zone=form.time_zone.data or "")
+            choose_language(actor(), form.language.data or account.language)
         if attempt.done:
             flash(_saved(account, moved=account.time_zone != before), "green")
             return redirect(url_for("account.profile.index"))

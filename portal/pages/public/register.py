@@ -19,6 +19,7 @@ from portal.signin.passwords import least_for
 from portal.signin.registration import NewPerson, register
 from portal.web.forms import told_beside
 from portal.web.identity import HOMES, actor, browser, enter_session, viewer
+from portal.web.languages import language
 
 blueprint = Blueprint("register", __name__)
 
@@ -52,7 +53,8 @@ def index() -> ResponseReturnValue:
     form = RegisterForm()
     form.time_zone.choices = zone_choices()
     if form.validate_on_submit():
-        who = NewPerson(form.username.data, form.email.data, form.display_name.data or "", form.time_zone.data or "")
+        given = (form.username.data, form.email.data, form.display_name.data or "", form.time_zone.data or "")
+        who = NewPerson(*given, language=language())
         with told_beside(form) as attempt:
             user = register(actor(), who, form.password.data)
         if attempt.done and user is None:
