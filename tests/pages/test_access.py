@@ -91,14 +91,14 @@ GET  /account/security/password                    302 200 200 200 200 200 200 3
 POST /account/security/password                    401 422 422 422 422 422 422 401
 GET  /account/security/passkeys                    302 200 200 200 200 200 200 302
 GET  /account/security/passkeys/<uuid:passkey_id>  302 200 404 404 404 404 404 302
-POST /account/security/passkeys/<uuid:passkey_id>  401 422 404 404 404 404 404 401
+POST /account/security/passkeys/<uuid:passkey_id>  401 302 404 404 404 404 404 401
 GET  /account/security/passkeys/<uuid:passkey_id>/remove 302 200 404 404 404 404 404 302
 POST /account/security/passkeys/<uuid:passkey_id>/remove 401 302 404 404 404 404 404 401
 GET  /account/security/passkeys/new                302 200 200 200 200 200 200 302
 POST /account/security/passkeys/new                401 422 422 422 422 422 422 401
 POST /account/security/passkeys/new/options        401 200 200 200 200 200 200 401
 POST /account/security/passkeys/prove              401 302 302 302 302 302 302 401
-POST /account/security/passkeys/prove/options      401 200 404 404 404 404 404 401
+POST /account/security/passkeys/prove/options      401 404 404 404 404 404 404 401
 GET  /account/security/recovery-codes              302 200 200 200 200 200 200 302
 POST /account/security/recovery-codes              401 409 409 409 409 409 409 401
 POST /account/security/recovery-codes/file         401 400 400 400 400 400 400 401
