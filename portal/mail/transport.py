@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from portal.core.settings import Settings
 
 TIMEOUT_S = 15
+# For the answer to the content: a server may look through it first (RFC 5321, 4.5.3.2.6, asks for ten minutes, but a
+# mail is claimed for five).
+ANSWER_S = 150
 LINE_START_DOT = re.compile(rb"(?m)^\.")
 
 
@@ -118,6 +121,8 @@ def _hand_over(server: smtplib.SMTP, message: EmailMessage) -> None:
     _expect(server.mail(sender, options), hopeless=False)
     _expect(server.rcpt(to))
     _expect(server.docmd("data"), 354)
+    if server.sock is not None:
+        server.sock.settimeout(ANSWER_S)
     try:
         server.send(body + (b".\r\n" if body.endswith(b"\r\n") else b"\r\n.\r\n"))
         answer = server.getreply()

@@ -9,6 +9,7 @@ from sqlalchemy import delete, select, update
 
 from portal.accounts.lifecycle import check_managed, target_of
 from portal.accounts.models import Account, Kind
+from portal.accounts.notices import notify
 from portal.audit import events
 from portal.audit.record import record
 from portal.core import clock
@@ -38,6 +39,7 @@ def end_other_sessions(actor: Actor) -> int:
     living = sum(session.id != actor.session_id for session in living_sessions(account))
     end_sessions(account.id, but=actor.session_id)
     record(actor, events.SESSIONS_ENDED, target_of(account))
+    notify(account, gettext("All other browsers were signed out of your account."))
     return living
 
 
@@ -60,6 +62,7 @@ def end_sessions_of(actor: Actor, account_id: UUID) -> int:
         raise Invalid({"reason": gettext("Say why.")})
     end_sessions(account.id)
     record(actor, events.SESSIONS_ENDED, target_of(account))
+    notify(account, gettext("You were signed out everywhere by whoever runs this site. You can sign in again."))
     return len(sessions)
 
 

@@ -26,10 +26,12 @@ from portal.outside.identities import add_identity, begin_waiting, link_waiting,
 from portal.outside.providers import provider_named
 from portal.outside.tokens import Vouched
 from portal.privacy.closing import close_account, take_back_closing
+from portal.privacy.disowning import disown
 from portal.privacy.kept_email import keep_email
 from portal.signin.authenticator import remove_authenticator
 from portal.signin.changing import change_password
 from portal.signin.email_change import ask_for_email, confirm_email_change
+from portal.signin.ending import end_other_sessions
 from portal.signin.factor_reset import reset_factors
 from portal.signin.own_passkeys import add_passkey, begin_adding, remove_passkey, rename_passkey
 from portal.signin.recovery import renew_recovery_codes, use_recovery_code
@@ -196,6 +198,9 @@ CHANGES: dict[str, Callable[[], object]] = {
     "key.rotated": lambda: rotate_key(me(), key_id(), overlap_s=60),
     "key.revoked": lambda: revoke_key(me(), key_id()),
     "key.leaked": hand_in_a_key,
+    "sign_in.all_ended": lambda: end_other_sessions(me()),
+    "sign_in.disowned": lambda: disown(nobody(), link(Purpose.NOT_ME, OLD)),
+    "account.locked": lambda: disown(nobody(), link(Purpose.NOT_ME, OLD)),
     "account.unlocked": unlock_alice,
     "account.closing": lambda: close_account(me(), typed_name="alice"),
     "account.closing_taken_back": come_back,
