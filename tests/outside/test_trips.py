@@ -153,11 +153,15 @@ def test_of_twenty_at_once_one_goes_in(app: Doorward, liar: Liar) -> None:
 
 
 def test_twenty_first_visits_of_one_person_make_one_account(app: Doorward, liar: Liar) -> None:
-    def run(_: int) -> int:
-        return Traveller.of(app).travel(liar).status
+    def run(_: int) -> tuple[int, str]:
+        page = Traveller.of(app).travel(liar)
+        return page.status, page.path
 
-    statuses = race(20, run)
-    assert set(statuses) == {200}
+    Traveller.of(app).depart()  # so that the provider has told about itself: only so many wait for that
+    ends = Counter(race(20, run))
+    # Some may be told to try again; nobody sees a fault.
+    assert ends[200, "/account"] >= 1
+    assert set(ends) <= {(200, "/account"), (200, "/sign-in")}
     db.session.expire_all()
     assert accounts() == 1
     assert db.session.scalar(select(func.count()).select_from(ExternalIdentity)) == 1
