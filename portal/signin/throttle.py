@@ -78,6 +78,7 @@ def take_try(*counters: str) -> None:
 
 def count_try(*counters: str) -> None:
     """The same in the transaction of the act, for what is not slow. Raises LimitReached."""
+    check_throttle(*counters)  # a flood of tries that are refused anyway keeps nobody from writing
     for name in sorted(counters):  # in one order, so that no two wait for each other
         if db.session.execute(_counted(name, guarded=True)).first() is None:
             raise _refusal(db.session.get_one(FailureCount, name, populate_existing=True))
