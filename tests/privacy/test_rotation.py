@@ -160,7 +160,7 @@ def test_what_no_key_opens_is_left_as_it_is(app: Doorward, doorward: Doorwards) 
     done = doorward("rotate", "encryption-key", ENCRYPTION_KEYS=f"{NEW},{OLD}")
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
-    assert told["unreadable"] == {"data keys": 1, "mails": 0, "deleted users": 1, "records set aside": 0}
+    assert {name: count for name, count in told["unreadable"].items() if count} == {"data keys": 1, "deleted users": 1}
     assert db.session.scalars(select(DeletedUser.sealed)).one() == "nothing like a seal"
     assert bytes(db.session.scalars(select(DataKey.wrapped).where(DataKey.user_id == alice)).one()) == b"\x01damaged"
 
@@ -193,7 +193,8 @@ def test_in_development_the_command_makes_the_key_itself(app: Doorward, doorward
     done = doorward("rotate", "encryption-key")
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
-    assert told["sealed_anew"] == {"data keys": 1, "mails": 1, "deleted users": 1, "records set aside": 2}
+    anew = {name: count for name, count in told["sealed_anew"].items() if count}
+    assert anew == {"data keys": 1, "mails": 1, "deleted users": 1, "records set aside": 2}
     assert "mails: 1 sealed anew" in done.stderr and "a new key comes first" in done.stderr
     keys = kept_keys(now.data_dir)
     assert keys[1:] == first and keys[0] not in done.output
