@@ -34,7 +34,7 @@ OPEN = {State.ACTIVE, State.CLOSING}
 @open_to_all("anybody may say that a password is forgotten; the answer is always the same")
 def ask_for_reset(actor: Actor, typed_name: str) -> None:
     """Mail a link when there is such an active account; tell nothing either way. Raises LimitReached."""
-    throttle.count_try(*throttle.mail_counters(actor.address, typed_name))
+    throttle.count_try(*throttle.mail_counters(actor.address, typed_name, sort="reset"))
     account = account_named(typed_name)
     if account is not None and account.state in OPEN and account.email:
         mail_reset_link(account)
@@ -57,7 +57,7 @@ def start_reset(actor: Actor, account_id: UUID) -> str | None:
     check_managed(actor, account)
     if account.state != State.ACTIVE:
         raise Conflict(gettext("Only an active account can reset its password."))
-    throttle.count_try(throttle.counter_of("mail", account.email), throttle.counter_of("all-mails", ""))
+    throttle.count_try(throttle.counter_of("reset", account.email), throttle.counter_of("all-mails", ""))
     link = mail_reset_link(account)
     record(actor, events.PASSWORD_RESET_STARTED, target_of(account))
     return None if settings.current().mail_leaves else link

@@ -39,8 +39,8 @@ LONGEST = timedelta(minutes=15)
 QUIET = timedelta(hours=1)
 # How many tries are free. By account: a name from browsers that are strange to it, a browser that is known to it, a
 # second factor, whoever is signed in and is asked again. By address, and from everybody together.
-MOST = {"name": 5, "known": 5, "factor": 10, "reauth": 5, "address": 100, "mail": 5, "register": 50, "invite": 300}
-MOST |= {"challenge": 600, "all-sign-ins": 10_000, "all-mails": 2_000, "all-registrations": 2_000}
+MOST = {"name": 5, "known": 5, "factor": 10, "reauth": 5, "address": 100, "mail": 5, "reset": 5, "register": 50}
+MOST |= {"invite": 300, "challenge": 600, "all-sign-ins": 10_000, "all-mails": 2_000, "all-registrations": 2_000}
 GROWING = {"name", "known", "factor", "reauth"}
 BATCH = 500
 _STEPS = math.ceil(math.log2(LONGEST.total_seconds()))
@@ -53,10 +53,11 @@ def counter_of(sort: str, value: str | None) -> str:
     return f"{sort}:{crypto.keyed_digest('throttle', _canonical(value or ''))}"
 
 
-def mail_counters(address: str | None, typed_name: str) -> tuple[str, ...]:
+def mail_counters(address: str | None, typed_name: str, *, sort: str = "mail") -> tuple[str, ...]:
     """The counters of a mail that anybody may have sent to an account: of its name as typed, of where they are, of
-    all."""
-    return counter_of("mail", typed_name), counter_of("address", address), counter_of("all-mails", "")
+    all. Those of a reset are of a sort of their own: other mails must keep nobody from it, for it is the way in of whom
+    strangers have slowed down."""
+    return counter_of(sort, typed_name), counter_of("address", address), counter_of("all-mails", "")
 
 
 def _canonical(typed: str) -> str:

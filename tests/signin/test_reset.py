@@ -172,3 +172,14 @@ def test_a_mailed_reset_confirms_the_address_it_went_to(visitor: Visitor) -> Non
     ask(visitor, "alice")
     set_password(visitor, mailed_path())
     assert visitor.sign_in("alice", NEW).path == "/account"
+
+
+@pytest.mark.parametrize("setting", [{"confirm_email": True}])
+def test_other_mails_that_strangers_have_sent_keep_nobody_from_a_reset(app: Doorward) -> None:
+    make_account("alice")
+    for name in ("alice", "alice@example.org"):
+        stranger = Visitor(app.test_client())
+        statuses = [stranger.send(stranger.get("/confirm"), {"name": name}).status for _ in range(6)]
+        assert statuses == [200] * 5 + [429], name
+        assert ask(Visitor(app.test_client()), name).status == 200, name
+    assert [letter["to"] for letter in letters()] == ["alice@example.org"] * 2
