@@ -25,11 +25,12 @@ if TYPE_CHECKING:
 
 @needs(Capability.ACCOUNT_RESCUE)
 def hand_out_reset_link(actor: Actor, account_id: UUID) -> str:
-    """A link that sets a new password, to be handed over. The second factor stays. Raises NotFound, Conflict."""
+    """A link that sets a new password, to be handed over. The second factor stays, and an address that was not
+    confirmed stays so. Raises NotFound, Conflict."""
     account = _living(account_id)
     if account.state != State.ACTIVE:
         raise Conflict(gettext("Only an active account can reset its password."))
-    link = site_link(make_link(Purpose.RESET, account))
+    link = site_link(make_link(Purpose.RESET, account, {"handed_over": True}))
     record(actor, events.PASSWORD_RESET_STARTED, target_of(account))
     return link
 

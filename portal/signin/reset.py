@@ -58,14 +58,18 @@ def start_reset(actor: Actor, account_id: UUID) -> str | None:
     if account.state != State.ACTIVE:
         raise Conflict(gettext("Only an active account can reset its password."))
     throttle.count_try(throttle.counter_of("reset", account.email), throttle.counter_of("all-mails", ""))
-    link = mail_reset_link(account)
+    handed_over = not settings.current().mail_leaves
+    link = mail_reset_link(account, handed_over=handed_over)
     record(actor, events.PASSWORD_RESET_STARTED, target_of(account))
-    return None if settings.current().mail_leaves else link
+    return link if handed_over else None
 
 
-def mail_reset_link(account: Account) -> str:
-    """Mail the link by which a new password is chosen; answers it. One of before dies."""
-    link = site_link(make_link(Purpose.RESET, account))
+def mail_reset_link(account: Account, *, handed_over: bool = False) -> str:
+    """Mail the link by which a new password is chosen; answers it. One of before dies.
+
+    One that is handed over besides, on a screen, shows nothing of the address.
+    """
+    link = site_link(make_link(Purpose.RESET, account, {"handed_over": handed_over}))
     values = {"name": account.shown_name, "link": link}
     write_mail(account.email or "", "reset", values, language=account.language, account_id=account.id)
     return link
@@ -85,10 +89,10 @@ def reset_password(actor: Actor, token: str, password: str) -> Account:
     account = account_to_reset(token)
     passwords.check_policy(password, kind=account.kind, username=account.username, email=account.email or "")
     hashed = passwords.hash_password(password)
-    spend_link(token, Purpose.RESET)
+    link = spend_link(token, Purpose.RESET)
     account.password_hash = hashed
-    # Whoever opened the mailed link holds the address.
-    account.email_verified_at = account.email_verified_at or clock.now()
+    if not link.facts.get("handed_over"):  # whoever opened the mailed link holds the address
+        account.email_verified_at = account.email_verified_at or clock.now()
     raise_epoch(account)
     throttle.forget_failures(throttle.counter_of("name", account.username), throttle.counter_of("name", account.email))
     own = actor_of(account, address=actor.address, request_id=actor.request_id, credential="link")

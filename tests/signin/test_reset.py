@@ -17,10 +17,12 @@ from portal.core.access import operator_actor
 from portal.core.database import db, transaction
 from portal.mail.models import OutboxMail
 from portal.signin import throttle
+from portal.signin.rescue import hand_out_reset_link
 from portal.signin.reset import start_reset
 from portal.web.frame import Doorward
 from tests.people import PASSWORD, make_account
 from tests.races import race
+from tests.signin.phones import account_of
 from tests.visitor import SeenPage, Visitor
 
 NEW = "other quiet lanterns 7"
@@ -183,3 +185,17 @@ def test_other_mails_that_strangers_have_sent_keep_nobody_from_a_reset(app: Door
         assert statuses == [200] * 5 + [429], name
         assert ask(Visitor(app.test_client()), name).status == 200, name
     assert [letter["to"] for letter in letters()] == ["alice@example.org"] * 2
+
+
+def test_a_link_that_was_handed_over_confirms_no_address(visitor: Visitor) -> None:
+    """Nobody read it in that letter box: an address that was mistyped is a stranger's, and must not become known."""
+    alice = make_account("alice", email_verified_at=None)
+    for hand_over in (hand_out_reset_link, start_reset):
+        with transaction():
+            link = hand_over(operator_actor(), alice.id)
+        assert link is not None
+        set_password(visitor, link.removeprefix("http://localhost:8000"))
+        assert account_of("alice").email_verified_at is None
+    ask(visitor, "alice")
+    set_password(visitor, mailed_path())
+    assert account_of("alice").email_verified_at is not None
