@@ -20,7 +20,7 @@ from portal.accounts.models import Account, Admin, StaffMember, State, User
 from portal.audit import events
 from portal.audit.record import record
 from portal.core import clock, settings
-from portal.core.access import Capability, needs, open_to_all, recently
+from portal.core.access import Capability, check_recent, needs, open_to_all, recently
 from portal.core.database import db
 from portal.core.errors import Forbidden, Invalid, NotFound
 from portal.core.ids import new_id
@@ -206,11 +206,16 @@ def invite_admin(actor: Actor, person: NewPerson, *, permissions: list[str]) -> 
 
 @needs(Capability.USER_WRITE, Capability.STAFF_MANAGE, Capability.ADMIN_MANAGE)
 def invite_again(actor: Actor, account_id: UUID) -> Invitation:
-    """A fresh invitation link; the earlier one dies. Raises NotFound, Forbidden."""
+    """A fresh invitation link; the earlier one dies. For staff and admins it asks what inviting them does.
+
+    Raises NotFound, Forbidden, ReauthNeeded.
+    """
     account = db.session.get(Account, account_id)
     if account is None or account.state != State.INVITED:
         raise NotFound
     check_managed(actor, account)
+    if not isinstance(account, User):
+        check_recent(actor, factor=True)
     return _send_invitation(actor, account)
 
 

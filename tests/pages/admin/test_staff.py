@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
+from portal.core import clock
 from tests.people import PASSWORD, make_account
 from tests.visitor import Visitor
 
@@ -41,3 +43,15 @@ def test_a_suspended_staff_member_is_out_until_reactivated(person: Person, brows
     assert tess.get("/staff").path == "/sign-in"
     ada.send(ada.get(address), to=f"{address}/reactivate")
     assert tess.sign_in("tess").path == "/staff"
+
+
+def test_a_fresh_invitation_wants_the_proof_that_inviting_wants(person: Person) -> None:
+    """Without mail its link is shown: whoever sits there would make an account of staff of their own."""
+    ada = person("ada")
+    ada.send(ada.get("/admin/staff/new"), {"username": "nora", "email": "nora@example.org", "level": "2"})
+    address = next(link for link in ada.get("/admin/staff").links() if link.startswith("/admin/staff/0"))
+    assert "/invitation/" in ada.send(ada.get(address), to=f"{address}/invite").html
+    clock.shift(timedelta(minutes=11))
+    page = ada.send(ada.get(address), to=f"{address}/invite")
+    assert page.path == "/account/reauth"
+    assert "/invitation/" not in page.html
