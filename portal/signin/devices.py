@@ -69,7 +69,8 @@ def note_device(account: Account, browser: Browser, address: str | None) -> str:
         )
         return browser.secret or ""
     first = db.session.scalar(select(KnownDevice.digest).where(KnownDevice.account_id == account.id).limit(1)) is None
-    secret = browser.secret or new_secret()
+    secret = new_secret()
+    _change_secret(browser.secret, secret)
     insert: Callable[..., Any] = postgres_insert if dialect_name() == "postgresql" else sqlite_insert
     row = insert(KnownDevice).values(
         digest=crypto.digest(secret), account_id=account.id, created_at=now, last_seen_at=now
@@ -109,6 +110,14 @@ def _forget_oldest(account_id: UUID) -> None:
         .limit(MOST_KEPT)
     )
     _write(delete(KnownDevice).where(KnownDevice.account_id == account_id, KnownDevice.digest.notin_(latest)))
+
+
+def _change_secret(before: str | None, after: str) -> None:
+    """Let the accounts that know a browser know it by another secret: who used it before the next person may have a
+    copy, which must not make them known to that one."""
+    if before:
+        same = update(KnownDevice).where(KnownDevice.digest == crypto.digest(before))
+        _write(same.values(digest=crypto.digest(after)))
 
 
 def _tell_owner(account: Account, browser: Browser, address: str | None) -> None:

@@ -17,6 +17,7 @@ from portal.core.database import db, transaction
 from portal.signin.passwords import hash_password
 from portal.signin.sessions import actor_of
 from portal.web.frame import Doorward
+from tests.letters import letters
 from tests.people import PASSWORD, actor_named, make_account
 from tests.races import race
 from tests.signin.telling import told
@@ -168,3 +169,24 @@ def test_an_actor_made_of_an_account_carries_what_it_may() -> None:
     account = User(username="alice", kind="user", epoch=1)
     made = actor_of(account, address="203.0.113.9", request_id="r")
     assert (made.name, made.kind.value, made.rank, made.credential) == ("alice", "user", 10, "session")
+
+
+def test_who_used_a_browser_before_is_not_known_in_another_one_by_its_cookie(app: Doorward) -> None:
+    """Of a browser that several people use, the one before has seen the cookie; by a copy of it their own browser would
+    be known to whoever comes next, who would hear of no sign-in there."""
+    shared, elsewhere = Visitor(app.test_client()), Visitor(app.test_client())
+    for name in ("mallory", "alice"):
+        make_account(name)
+    shared.sign_in("mallory")
+    copied = shared.client.get_cookie("doorward-device")
+    assert copied is not None
+    shared.sign_out()
+    shared.sign_in("alice")
+    shared.sign_out()
+    elsewhere.client.set_cookie("doorward-device", copied.value)
+    elsewhere.sign_in("alice")
+    assert [letter.to for letter in letters("new_device")] == ["alice@example.org"]
+    for name in ("mallory", "alice"):  # nobody is told of the browser that they share
+        shared.sign_in(name)
+        shared.sign_out()
+    assert len(letters("new_device")) == 1
