@@ -10,7 +10,7 @@ from sqlalchemy import select
 from portal.core import crypto, settings
 from portal.core.database import db
 from portal.core.errors import NotFound
-from portal.core.provider_terms import ProviderTerms
+from portal.core.provider_terms import SLUG, ProviderTerms
 from portal.core.text import gettext
 from portal.outside.models import Provider
 
@@ -59,7 +59,9 @@ def provider_named(slug: str) -> KnownProvider:
     for given in settings.current().oidc_providers:
         if given.slug == slug:
             return KnownProvider(given, trusted=True)
-    made = db.session.scalars(select(Provider).where(Provider.slug == slug, Provider.enabled)).first()
+    enabled = select(Provider).where(Provider.slug == slug, Provider.enabled)
+    # What can be no name is asked of no database: PostgreSQL takes no NUL.
+    made = db.session.scalars(enabled).first() if SLUG.fullmatch(slug) else None
     if made is None:
         raise NotFound(gettext("This sign-in provider is not offered here any more."))
     return KnownProvider(terms_of(made), trusted=False)

@@ -264,3 +264,11 @@ def test_the_code_is_left_behind_and_in_no_log(traveller: Traveller, liar: Liar,
     for secret in (code, query["state"], query["nonce"], form["code_verifier"], "kept-between-the-two", "eyJ"):
         assert secret not in said
     assert code not in page.response.headers["Location"]
+
+
+@pytest.mark.parametrize("name", ["%00", "a%00b", "ACME", "acme%20", "a" * 300])
+def test_a_name_that_no_provider_can_have_is_none(traveller: Traveller, name: str) -> None:
+    token = traveller.get("/sign-in").form_to("/sign-in").find(".//input[@name='csrf_token']")
+    assert token is not None
+    assert traveller.post(f"/sign-in/with/{name}", {"csrf_token": token.get("value")}).status == 302
+    assert "not offered here" in traveller.get("/sign-in").text
