@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from flask_wtf import FlaskForm
 
+# Longer than any address of ours; what a trip to a provider is to lead to is stored.
+MOST_TARGET = 2_000
+
 
 class WholeNumberField(IntegerField):  # type: ignore[misc]  # wtforms is untyped
     """A number of plain digits, at most twenty of them: int() alone would also read 1_000 and ١٢٣."""
@@ -88,7 +91,7 @@ def told_as_news(*kinds: type[PortalError]) -> Iterator[Attempt]:
 
 def local_target(wanted: str | None, fallback: str) -> str:
     """A path on this origin, else the fallback: browsers read backslashes and control characters as they please."""
-    if not wanted or not wanted.startswith("/") or wanted.startswith(("//", "/\\")):
+    if not wanted or len(wanted) > MOST_TARGET or not wanted.startswith("/") or wanted.startswith(("//", "/\\")):
         return fallback
     if any(ord(char) < 33 or char == "\\" for char in wanted):
         return fallback

@@ -272,3 +272,10 @@ def test_a_name_that_no_provider_can_have_is_none(traveller: Traveller, name: st
     assert token is not None
     assert traveller.post(f"/sign-in/with/{name}", {"csrf_token": token.get("value")}).status == 302
     assert "not offered here" in traveller.get("/sign-in").text
+
+
+def test_no_long_way_home_is_kept(traveller: Traveller) -> None:
+    """What a trip is to lead to is stored, for whoever asks: it must not fill the database."""
+    traveller.depart(target="/" + "a" * 100_000)
+    (begun,) = db.session.scalars(select(SignInStep))
+    assert len(begun.facts) < 10_000
