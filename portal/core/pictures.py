@@ -22,16 +22,19 @@ MOST_SIDE = 16_383
 SIDE = 256
 QUALITY = 85
 MOST_AT_ONCE = 2
+# Each holds a thread of the server while it waits; the next is told at once.
+MOST_WAITING = 6
 WAIT_S = 10
 ORIENTATION = 0x0112
 _places = threading.BoundedSemaphore(MOST_AT_ONCE)
+_waiting = threading.BoundedSemaphore(MOST_WAITING)
 
 
 def square_webp(content: bytes) -> bytes:
     """The middle of a PNG, JPEG or WebP as a square WebP of SIDE pixels; of an animation, its first frame.
 
     Takes up to a second and some 200 MB: never call it inside a transaction. Raises TooLarge, Invalid at "picture",
-    Unavailable when two others are at it for long.
+    Unavailable when two others are at it for long, or many wait.
     """
     if len(content) > MOST_BYTES:
         raise TooLarge(gettext("A picture may have at most 4 MB."))
@@ -40,12 +43,23 @@ def square_webp(content: bytes) -> bytes:
     except NoPicture:
         raise _no_picture() from None
     _check_size(width, height)
-    if not _places.acquire(timeout=WAIT_S):
-        raise Unavailable
+    _take_place()
     try:
         return _drawn(content, kind)
     finally:
         _places.release()
+
+
+def _take_place() -> None:
+    if _places.acquire(blocking=False):
+        return
+    if _waiting.acquire(blocking=False):
+        try:
+            if _places.acquire(timeout=WAIT_S):
+                return
+        finally:
+            _waiting.release()
+    raise Unavailable
 
 
 def _check_size(width: int, height: int) -> None:

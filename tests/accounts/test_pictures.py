@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -212,6 +213,27 @@ def test_two_at_once_and_no_third(monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         pictures._places.release()
         pictures._places.release()
+
+
+def test_a_few_wait_and_the_next_is_told_at_once() -> None:
+    """Each holds a thread while it waits: whoever sends many at once must leave some to everybody else."""
+    held = [pictures._places.acquire() for _ in range(pictures.MOST_AT_ONCE)]
+    waiting = [threading.Thread(target=square_webp, args=(plain(),)) for _ in range(pictures.MOST_WAITING)]
+    try:
+        for one in waiting:
+            one.start()
+        while pictures._waiting._value:
+            time.sleep(0.01)
+        began = time.monotonic()
+        with pytest.raises(Unavailable):
+            square_webp(plain())
+        assert time.monotonic() - began < pictures.WAIT_S / 2
+    finally:
+        for _ in held:
+            pictures._places.release()
+        for one in waiting:
+            one.join()
+    assert pictures._waiting._value == pictures.MOST_WAITING
 
 
 def test_it_is_drawn_outside_any_transaction(app: Doorward, monkeypatch: pytest.MonkeyPatch) -> None:
