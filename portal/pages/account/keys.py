@@ -13,7 +13,6 @@ from flask_wtf import FlaskForm
 from wtforms import (
     DateField,
     HiddenField,
-    IntegerField,
     RadioField,
     SelectChoice,
     SelectField,
@@ -40,7 +39,7 @@ from portal.keys.service import (
 )
 from portal.keys.terms import MOST_LIMIT, MOST_NAME, KeyTerms, end_of_day
 from portal.web.faces import exact
-from portal.web.forms import told_beside, version_of
+from portal.web.forms import WholeNumberField, told_beside, version_of
 from portal.web.gates import asks_again, requires
 from portal.web.identity import actor, viewer
 
@@ -64,7 +63,7 @@ class KeyForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
     )
     expires_at = SelectField(words("Ends"), default="never")
     last_day = DateField(words("Or at the end of"), [Optional()])
-    daily_limit = IntegerField(
+    daily_limit = WholeNumberField(
         words("Own daily limit"),
         [Optional(), NumberRange(0, MOST_LIMIT, words("A whole number from 0 to 1,000,000."))],
     )
