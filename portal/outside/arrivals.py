@@ -32,6 +32,7 @@ from portal.outside.models import ExternalIdentity
 from portal.signin import throttle
 from portal.signin.devices import forget_devices
 from portal.signin.entry import admit, check_may_enter
+from portal.signin.models import SignInSession
 from portal.signin.registration import add_account, tell_owner
 from portal.signin.sessions import actor_of
 from portal.usage.plans import default_plan
@@ -159,7 +160,7 @@ def _clear(actor: Actor, provider: KnownProvider, account: Account, person: Vouc
     get in later is gone first."""
     account.password_hash = None
     raise_epoch(account)
-    for table in (OneTimeLink, ExternalIdentity):
+    for table in (OneTimeLink, ExternalIdentity, SignInSession):
         rows = delete(table).where(table.account_id == account.id)
         db.session.execute(rows.execution_options(synchronize_session=False))
     forget_devices(account.id)

@@ -17,7 +17,7 @@ from portal.core.database import db, dialect_name
 from portal.core.ids import new_secret
 from portal.mail.outbox import write_mail
 from portal.mail.rendering import site_link
-from portal.signin.models import KnownDevice
+from portal.signin.models import KnownDevice, SignInSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +68,7 @@ def note_device(account: Account, browser: Browser, address: str | None) -> str:
             .execution_options(synchronize_session=False)
         )
         return browser.secret or ""
-    first = db.session.scalar(select(KnownDevice.digest).where(KnownDevice.account_id == account.id).limit(1)) is None
+    first = _is_first(account.id)
     secret = new_secret()
     _change_secret(browser.secret, secret)
     insert: Callable[..., Any] = postgres_insert if dialect_name() == "postgresql" else sqlite_insert
@@ -110,6 +110,13 @@ def _forget_oldest(account_id: UUID) -> None:
         .limit(MOST_KEPT)
     )
     _write(delete(KnownDevice).where(KnownDevice.account_id == account_id, KnownDevice.digest.notin_(latest)))
+
+
+def _is_first(account_id: UUID) -> bool:
+    """Whether nobody signed in to the account before the session that has just begun, as far as is known still."""
+    known = select(KnownDevice.digest).where(KnownDevice.account_id == account_id).limit(1)
+    sessions = select(SignInSession.id).where(SignInSession.account_id == account_id).limit(2)
+    return db.session.scalar(known) is None and len(db.session.scalars(sessions).all()) < 2
 
 
 def _change_secret(before: str | None, after: str) -> None:

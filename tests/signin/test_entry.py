@@ -14,6 +14,7 @@ from portal.accounts.models import Account, State, User
 from portal.audit.models import AuditEntry
 from portal.core import clock, settings
 from portal.core.database import db, transaction
+from portal.signin.devices import forget_devices
 from portal.signin.passwords import hash_password
 from portal.signin.sessions import actor_of
 from portal.web.frame import Doorward
@@ -190,3 +191,14 @@ def test_who_used_a_browser_before_is_not_known_in_another_one_by_its_cookie(app
         shared.sign_in(name)
         shared.sign_out()
     assert len(letters("new_device")) == 1
+
+
+def test_a_sign_in_is_told_though_every_known_browser_was_forgotten(app: Doorward, visitor: Visitor) -> None:
+    """As it is by "this was not me": whoever comes first after that may be the same one again."""
+    alice = make_account("alice")
+    visitor.sign_in("alice")
+    with transaction():
+        forget_devices(alice.id)
+    assert letters("new_device") == []
+    Visitor(app.test_client()).sign_in("alice")
+    assert [letter.to for letter in letters("new_device")] == ["alice@example.org"]
