@@ -30,7 +30,8 @@ def test_another_level_holds_from_the_next_request(person: Person) -> None:
     address = next(link for link in ada.get("/admin/staff").links() if link.startswith("/admin/staff/0"))
     assert "level 1" in tess.get("/staff").text
     assert ada.send(ada.get(address), {"level": "3"}, to=address).status == 200
-    assert "level 3" in tess.get("/staff").text
+    assert tess.get("/staff").path == "/sign-in", "a session of the former level is none of this one"
+    assert "level 3" in tess.sign_in("tess").text
     assert ada.send(ada.get(address), {"level": "4"}, to=address).status == 422
 
 
