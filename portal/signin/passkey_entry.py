@@ -18,7 +18,7 @@ from portal.signin.entry import Entered, admit, check_may_enter, enter_with_fact
 from portal.signin.factors import factors_of
 from portal.signin.passkeys import Challenge, challenge_known, check_given, check_passkey, not_accepted
 from portal.signin.reauth import note_proof
-from portal.signin.steps import Step, look_at_step
+from portal.signin.steps import Step, end_of, look_at_step
 
 if TYPE_CHECKING:
     from portal.core.actor import Actor
@@ -78,7 +78,11 @@ def enter_with_passkey(
 
     look_at_step(step_secret, Step.FACTOR)
     check_given(answer)
-    return enter_with_factor(actor, step_secret, browser, show)
+    try:
+        return enter_with_factor(actor, step_secret, browser, show)
+    except Invalid as refused:
+        refused.trace = (*refused.trace, end_of(secret, Step.PASSKEY))  # a wrong answer ends its challenge too
+        raise
 
 
 @needs(Capability.OWN_SECURITY)

@@ -94,6 +94,17 @@ def test_one_answer_enters_once(app: Doorward) -> None:
     assert sessions() == 1
 
 
+def test_a_wrong_answer_ends_its_challenge(visitor: Visitor) -> None:
+    _, key = give_passkey("alice")
+    page = visitor.sign_in("alice")
+    asked = options_of(visitor, page, PLACE)
+    for answer in (SoftwareKey(handle=b"x" * 16).sign(asked), key.sign(asked)):
+        page = visitor.send(page, {"credential": answer}, to=PLACE)
+        assert page.path == "/sign-in/factor"
+    assert sessions() == 0
+    assert show(visitor, page, key).path == "/account"
+
+
 def test_a_challenge_to_sign_in_alone_is_no_second_factor(visitor: Visitor) -> None:
     _, key = give_passkey("alice")
     door = visitor.get("/sign-in")
