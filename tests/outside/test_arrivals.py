@@ -133,6 +133,14 @@ def test_a_linked_account_that_is_shut_stays_shut(
     assert rows(SignInSession) == 1, "the one of before"
 
 
+def test_who_is_leaving_comes_in_by_it_and_is_leaving_still(app: Doorward, liar: Liar) -> None:
+    Traveller.of(app).travel(liar)
+    with transaction():
+        account_of("carol").state = State.CLOSING.value
+    assert Traveller.of(app).travel(liar).path == "/account/data"
+    assert account_of("carol").state == "closing"
+
+
 def test_a_deleted_account_is_not_revived_and_no_second_one_made(app: Doorward, liar: Liar) -> None:
     Traveller.of(app).travel(liar)
     with transaction():
