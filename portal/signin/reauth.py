@@ -99,7 +99,7 @@ def prove_again(actor: Actor, *, factor: bool, password: str, code: str = "") ->
         if shown is None:
             raise _wrong(actor, account, "code")
         method = shown
-    throttle.give_back(counters[2])
+    throttle.give_back(*counters)
     return _noted(actor, account, method, asked.code)
 
 
@@ -113,10 +113,12 @@ def note_proof(actor: Actor, *, method: str, factor: bool) -> str:
 
 
 def _noted(actor: Actor, account: Account, method: str, factor: bool) -> str:
-    secret = renew_session(actor, entered=True, proven=factor or not factors_of(account.id).any)
+    proven = factor or not factors_of(account.id).any
+    secret = renew_session(actor, entered=True, proven=proven)
     if secret is None:
         raise SignInNeeded
-    throttle.forget_failures(*_counters(actor)[:2])
+    if proven:  # less gives no further guesses at the factor
+        throttle.forget_failures(*_counters(actor)[:2])
     record(actor, events.REAUTH_DONE, target_of(account), {"method": method})
     return secret
 

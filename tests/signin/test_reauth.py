@@ -302,6 +302,19 @@ def test_password_and_code_together_where_a_factor_is_wanted(app: Doorward) -> N
     assert [what for what, _ in events()] == ["sign_in.not_confirmed"] * 2 + ["sign_in.confirmed"]
 
 
+def test_the_password_alone_gives_no_further_guesses_at_the_code(app: Doorward) -> None:
+    """Whoever sits at a stolen session and knows the password has five guesses, not five after each proof."""
+    alice, phone, _ = enrolled(app)
+    clock.shift(timedelta(minutes=11))
+    for left in (4, 3, 2, 1):
+        page = alice.send(alice.get("/account/reauth?factor=1"), {"password": PASSWORD, "code": phone.wrong_code()})
+        assert page.status == 422, left
+    assert alice.send(alice.get("/account/reauth?next=/account/keys"), {"password": PASSWORD}).path == "/account/keys"
+    page = alice.send(alice.get("/account/reauth?factor=1"), {"code": phone.wrong_code()})
+    assert page.path == "/sign-in"
+    assert not is_in(alice)
+
+
 def test_a_code_is_good_once_and_a_recovery_code_stands_in(app: Doorward) -> None:
     alice, phone, codes = enrolled(app)
     clock.shift(timedelta(minutes=11))
