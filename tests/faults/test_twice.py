@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 
 from portal.audit.models import AuditEntry
 from portal.clients.service import create_client, disable_client
+from portal.core import clock
 from portal.core.access import EVERYTHING, operator_actor
 from portal.core.actor import Actor, ActorKind
 from portal.core.database import db, transaction
@@ -60,7 +61,7 @@ def test_a_session_ends_once(app: Doorward) -> None:
 
 
 def test_who_is_no_account_has_no_sessions_and_no_keys(app: Doorward) -> None:
-    ghost = Actor(ActorKind.USER, "ghost", id=new_id(), capabilities=EVERYTHING)
+    ghost = Actor(ActorKind.USER, "ghost", id=new_id(), capabilities=EVERYTHING, entered_at=clock.now())
     with pytest.raises(NotFound):
         own_sessions(ghost)
     with pytest.raises(NotFound):
