@@ -14,7 +14,7 @@ from portal.accounts.zones import check_pause, move_account
 from portal.audit import events
 from portal.audit.record import Target, record
 from portal.core import access, settings
-from portal.core.access import Capability, needs, outranks, recently
+from portal.core.access import Capability, check_recent, needs, outranks, recently
 from portal.core.database import db
 from portal.core.errors import Conflict, Forbidden, Invalid, NotFound
 from portal.core.text import gettext
@@ -95,6 +95,8 @@ def edit_user(
     if user.version != version:
         raise Conflict(gettext("Someone else changed this record while you were editing it. Nothing was saved."))
     shown, canonical = names.checked_email(email)
+    if canonical != user.email_canonical:
+        check_recent(actor, factor=True)  # whoever reads the mail of an address can have the account
     if names.email_taken(canonical, but=user.id):
         raise Invalid({"email": gettext("Another account has this address.")})
     if daily_limit_override is not None and not 0 <= daily_limit_override <= 1_000_000:
@@ -148,12 +150,15 @@ def suspend(actor: Actor, account_id: UUID) -> Account:
     check_managed(actor, account)
     if not actor.reason:
         raise Invalid({"reason": gettext("Say why.")})
-    if account.state != State.ACTIVE:
+    before = account.state
+    if before not in {State.ACTIVE, State.CLOSING}:
         raise Conflict(gettext("Only an active account can be suspended."))
     _keep_a_full_admin(account)
     account.state = State.SUSPENDED.value
+    if isinstance(account, User):
+        account.closes_at = None  # else whoever is to be stopped could leave, and come back unsuspended
     raise_epoch(account)
-    record(actor, events.ACCOUNT_SUSPENDED, target_of(account), {"from": "active", "to": "suspended"})
+    record(actor, events.ACCOUNT_SUSPENDED, target_of(account), {"from": before, "to": "suspended"})
     return account
 
 

@@ -12,7 +12,7 @@ from portal.accounts.notices import notify
 from portal.audit import events
 from portal.audit.record import Target, record
 from portal.core import clock, settings
-from portal.core.access import Capability, needs, open_to_all
+from portal.core.access import Capability, check_recent, needs, open_to_all
 from portal.core.database import db
 from portal.core.errors import Conflict, NotFound
 from portal.core.text import gettext
@@ -57,8 +57,10 @@ def start_reset(actor: Actor, account_id: UUID) -> str | None:
     check_managed(actor, account)
     if account.state != State.ACTIVE:
         raise Conflict(gettext("Only an active account can reset its password."))
-    throttle.count_try(throttle.counter_of("reset", account.email), throttle.counter_of("all-mails", ""))
     handed_over = not settings.current().mail_leaves
+    if handed_over:
+        check_recent(actor, factor=True)  # whoever holds the link can have the account
+    throttle.count_try(throttle.counter_of("reset", account.email), throttle.counter_of("all-mails", ""))
     link = mail_reset_link(account, handed_over=handed_over)
     record(actor, events.PASSWORD_RESET_STARTED, target_of(account))
     return link if handed_over else None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import select
 
@@ -12,14 +14,16 @@ from portal.accounts.lifecycle import (
     change_level,
     change_permissions,
     checked_permissions,
+    edit_user,
     reactivate,
     suspend,
 )
-from portal.accounts.models import Account, Admin, StaffMember, State
+from portal.accounts.models import Account, Admin, StaffMember, State, User
 from portal.audit.models import AuditEntry
 from portal.core import access, clock
+from portal.core.actor import Actor
 from portal.core.database import db, transaction
-from portal.core.errors import Conflict, Forbidden, Invalid, NotFound, PortalError
+from portal.core.errors import Conflict, Forbidden, Invalid, NotFound, PortalError, ReauthNeeded
 from portal.core.ids import new_id
 from portal.signin.reset import start_reset
 from portal.web.frame import Doorward
@@ -109,6 +113,34 @@ def test_suspending_wants_a_reason_and_an_active_account(app: Doorward) -> None:
         suspend(ada.because("spam"), people["bob"].id)
     with pytest.raises(NotFound):
         suspend(ada.because("spam"), new_id())
+
+
+def test_whoever_is_closing_the_account_is_suspended_all_the_same(app: Doorward) -> None:
+    bob = everybody()["bob"]
+    with transaction():
+        user = db.session.get_one(User, bob.id)
+        user.state, user.closes_at = State.CLOSING.value, clock.now() + timedelta(days=14)
+    with transaction():
+        suspend(actor_named("ada").because("spam"), bob.id)
+    assert (state_of(bob), db.session.get_one(User, bob.id).closes_at) == (State.SUSPENDED, None)
+    (entry,) = db.session.scalars(select(AuditEntry))
+    assert entry.facts == {"from": "closing", "to": "suspended"}
+
+
+def stale(name: str) -> Actor:
+    """The person as an actor who has not shown for a while who they are."""
+    return msgspec.structs.replace(actor_named(name), proven_at=clock.now() - timedelta(minutes=11))
+
+
+def test_another_address_or_a_reset_that_is_shown_wants_a_fresh_proof(app: Doorward) -> None:
+    bob = everybody()["bob"]
+    same: Any = {"display_name": "Bobby", "time_zone": "UTC", "daily_limit_override": None}
+    with pytest.raises(ReauthNeeded), transaction():
+        edit_user(stale("ada"), bob.id, version=bob.version, email="mine@example.org", **same)
+    with pytest.raises(ReauthNeeded), transaction():  # no mail leaves here, so the link is shown
+        start_reset(stale("ada"), bob.id)
+    with transaction():
+        assert edit_user(stale("ada"), bob.id, version=bob.version, email="bob@example.org", **same) is not None
 
 
 def test_suspending_and_reactivating_raise_the_epoch_once_and_leave_a_record(app: Doorward) -> None:

@@ -14,7 +14,7 @@ def test_another_browser_is_signed_out_from_here(browser: Callable[[str], Visito
     make_account("alice")
     here, there = browser("alice"), browser("alice")
     page = here.get(ADDRESS)
-    action = next(form.get("action") or "" for form in page.forms() if "/end" in (form.get("action") or ""))
+    action = next(form.get("action") or "" for form in page.forms() if (form.get("action") or "").endswith("/end"))
     assert "That browser is signed out" in here.send(page, to=action).text
     assert there.get("/account").path == "/sign-in"
     assert here.get("/account").path == "/account"
