@@ -42,7 +42,8 @@ class Watched:
 
     def axe_findings(self) -> list[str]:
         """What axe finds on the page as it stands; it comes in by the debugger, past the page's own policy."""
-        self.page.evaluate(AXE.read_text("utf-8"))
+        if not self.page.evaluate("'axe' in window"):
+            self.page.evaluate(AXE.read_text("utf-8"))
         result: Any = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
         return [
             f"{rule['id']}: {node['target']} {node.get('failureSummary', '')[:200]}"
