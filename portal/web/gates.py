@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
     from flask.blueprints import BlueprintSetupState
 
+    from portal.accounts.models import Account
     from portal.core.access import Capability
+    from portal.web.identity import Viewer
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -70,34 +72,33 @@ def open_while(*standings: Standing) -> Callable[[Callable[P, R]], Callable[P, R
 
 
 def _signed_in() -> None:
-    _somebody()
-    _whole()
+    _check_whole(_somebody().account)
 
 
-def _somebody() -> None:
-    if actor().kind is ActorKind.NOBODY:
-        raise SignInNeeded
-
-
-def _whole() -> None:
-    """An account on its way out, or without a factor that it must have, gets no further than what it needs for that."""
+def _somebody() -> Viewer:
+    actor()  # from here on the session is in use
     person = viewer()
     if person is None:
-        return
+        raise SignInNeeded
+    return person
+
+
+def _check_whole(account: Account) -> None:
+    """An account on its way out, or without a factor that it must have, gets no further than what it needs for that."""
     view = current_app.view_functions[request.endpoint or ""]
     opened: frozenset[Standing] = getattr(view, "__open_while__", frozenset())
-    if person.account.state == State.CLOSING and Standing.CLOSING not in opened:
+    if account.state == State.CLOSING and Standing.CLOSING not in opened:
         raise Closing
-    if owes_factor(person.account) and Standing.ENROLLING not in opened:
+    if owes_factor(account) and Standing.ENROLLING not in opened:
         raise FactorNeeded
 
 
 def _of_kind(*kinds: Kind) -> Callable[[], None]:
     def check() -> None:
-        _somebody()
-        if actor().kind.value not in kinds:
+        account = _somebody().account
+        if account.kind not in kinds:
             raise NotFound  # for whom it is not, it is not there
-        _whole()
+        _check_whole(account)
 
     return check
 

@@ -46,7 +46,9 @@ def leaks(visitor: Visitor, app: Doorward, house: House, *, of: str, headers: di
                 str(house["alice's conversation"]), str(house[f"{of}'s conversation"])
             )
             answer = visitor.client.get(address + filled, headers=headers or {})
-            shown = " ".join(answer.get_data(as_text=True).replace("<mark>", "").replace("</mark>", "").split())
+            shown = " ".join(
+                answer.get_data().decode("utf-8", "replace").replace("<mark>", "").replace("</mark>", "").split()
+            )
             answer.close()
             if any(words in shown for words in said):
                 found.add(route)
