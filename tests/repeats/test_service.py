@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from portal.core.access import operator_actor
 from portal.core.database import db, transaction
 from portal.repeats.models import KeptAnswer
 from portal.repeats.service import BATCH, forget_kept
+from portal.usage import leases, verdicts
 from portal.usage.credits import grant_credits
 from portal.usage.models import Lease, Refund
 from tests.conftest import Machine
@@ -78,6 +80,23 @@ def test_a_repeated_call_gets_the_same_answer_and_is_done_once(
             assert again.headers["Idempotent-Replayed"] == "true"
         assert used_by(alice) == used
     assert used_by(alice) == 3 + 5 - 2
+
+
+@pytest.mark.parametrize(("module", "place"), [(verdicts, 0), (leases, 4)])
+def test_a_twin_that_was_quicker_answers_for_both(
+    module: ModuleType, place: int, gate: Machine, alice: Account, calls: list[Call], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, body = calls[place]
+    first, used, looked = call(gate, path, body), used_by(alice), []
+    find = module.find_in
+
+    def look_too_early(raw: Any, repeat: Any) -> Any:
+        looked.append(repeat)
+        return None if len(looked) == 1 else find(raw, repeat)
+
+    monkeypatch.setattr(module, "find_in", look_too_early)
+    again = call(gate, path, body)
+    assert (again.data, len(looked), used_by(alice)) == (first.data, 2, used)
 
 
 def test_another_call_with_the_key_is_refused(gate: Machine, alice: Account, calls: list[Call]) -> None:
