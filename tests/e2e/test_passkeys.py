@@ -72,6 +72,7 @@ def device(browser: Browser) -> Iterator[Device]:
 def type_password(page: Page, base: str, who: dict[str, Any]) -> None:
     """Sign in through the form; where it leads is for the caller."""
     page.goto(f"{base}/sign-in")
+    page.wait_for_load_state("networkidle")  # nobody types faster than the page asks for its challenge
     page.get_by_label("Username or e-mail").fill(who["username"])
     page.get_by_label("Password").fill(who["password"])
     page.get_by_role("main").get_by_role("button", name="Sign in").click()
