@@ -6,6 +6,8 @@
   // A challenge is good for five minutes.
   const FRESH_MS = 240000;
   let quiet = null;
+  // A form is on its way: whatever is asked now could be answered after it, and put back the cookie of before.
+  let leaving = false;
 
   // Options of the form's own address; null when the server has something to say instead, in the answer to the form.
   async function optionsOf(form, signal) {
@@ -60,7 +62,7 @@
   // Offers passkeys in the name field, with a challenge that is renewed before it is over.
   async function offer() {
     const form = document.querySelector("form[data-passkey-autofill]");
-    if (!form || document.hidden || !(await webauthn.browserSupportsWebAuthnAutofill())) return;
+    if (!form || document.hidden || !(await webauthn.browserSupportsWebAuthnAutofill()) || leaving) return;
     hush();
     const mine = new AbortController();
     quiet = mine;
@@ -87,13 +89,17 @@
   document.addEventListener("submit", function (event) {
     hush();
     const form = event.target;
-    if (!form.dataset.passkey) return;
+    if (!form.dataset.passkey) {
+      leaving = true;
+      return;
+    }
     event.preventDefault();
     run(form);
   });
   document.addEventListener("visibilitychange", offer);
   window.addEventListener("pageshow", function (event) {
     if (!event.persisted) return;
+    leaving = false;
     document.querySelectorAll("form[data-passkey] button[type=submit]").forEach(function (button) {
       button.disabled = false;
     });

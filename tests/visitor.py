@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import Element
@@ -32,6 +33,12 @@ class SeenPage:
     def html(self) -> str:
         """The markup."""
         return self.response.get_data(as_text=True)
+
+    @property
+    def bare(self) -> str:
+        """The markup without what differs from answer to answer: the token against forgery and the request's id."""
+        html = re.sub(r'(name="csrf_token"[^>]*value=")[^"]+', r"\1T", self.html)
+        return html.replace(self.response.headers["X-Request-Id"], "ID")
 
     @property
     def tree(self) -> Element:

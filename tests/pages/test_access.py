@@ -435,14 +435,9 @@ def test_what_belongs_to_another_is_not_there(
     alice = browser("alice")
     others, nothing = (ask(alice, method, address.format(which)) for which in (house[thing], new_id()))
     assert others.status == nothing.status == 404
-    assert bare(others) == bare(nothing)
+    assert others.bare == nothing.bare
     own = house[thing.replace("bob", "alice")]
     assert ask(alice, method, address.format(own)).status != 404
-
-
-def bare(page: SeenPage) -> str:
-    """The page without the id of its request."""
-    return page.html.replace(page.response.headers["X-Request-Id"], "")
 
 
 USERS_ONLY = ["/admin/users/{}", "/admin/users/{}/days.json", "/admin/users/{}/edit", "/admin/usage/{}"]
