@@ -36,7 +36,7 @@ from portal.usage.models import Lease, Refusal
 from portal.usage.plans import default_plan
 from portal.web.frame import Doorward
 from portal.work.long_work import begin_work
-from tests.conftest import Machine
+from tests.conftest import Machine, signed_in
 from tests.people import actor_named, make_account
 from tests.visitor import Visitor
 
@@ -48,10 +48,7 @@ def browser(app: Doorward) -> Callable[[str], Visitor]:
     """One more browser in which somebody who is there already signs in; "nobody" does not."""
 
     def enter(name: str) -> Visitor:
-        visitor = Visitor(app.test_client())
-        if name != "nobody":
-            assert visitor.sign_in(name).status == 200
-        return visitor
+        return Visitor(app.test_client()) if name == "nobody" else signed_in(app, name)
 
     return enter
 
