@@ -19,6 +19,7 @@ import portal.privacy.models
 import portal.prompts.models
 import portal.repeats.models
 import portal.signin.models
+import portal.support.models
 import portal.usage.models
 import portal.work.models  # noqa: F401  # imported so that the metadata is whole
 from portal.core.database import Base

@@ -16,6 +16,7 @@ from portal.core.database import db, transaction
 from portal.core.ids import new_id
 from portal.signin.passwords import hash_password
 from portal.signin.sessions import actor_of
+from portal.support.cases import find_held_case, in_case, open_case
 from portal.usage.credits import open_balance
 from portal.usage.plans import default_plan
 
@@ -72,3 +73,19 @@ def actor_named(name: str) -> Actor:
     account = db.session.scalars(select(Account).where(Account.username_canonical == name)).one()
     made = actor_of(account, address="203.0.113.9", request_id="test")
     return msgspec.structs.replace(made, entered_at=clock.now(), proven_at=clock.now())
+
+
+def open_case_for(name: str, user: Account) -> str:
+    """A case about this user that a staff member holds; answers its number."""
+    with transaction():
+        case = open_case(actor_named(name), user.id, reason="They called.", channel="phone", reference="T-1")
+    return case.number
+
+
+def acting(name: str, user: Account) -> Actor:
+    """The person as an actor in a case about this user, opened if there is none."""
+    who = actor_named(name)
+    if who.kind == "staff" and find_held_case(who, user.id) is None:
+        open_case_for(name, user)
+    with transaction():
+        return in_case(who, user.id)

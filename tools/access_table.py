@@ -35,10 +35,10 @@ VERBS = """
 
 Every act is one function, a verb, which pages and API call alike. An actor needs one of the capabilities named. Of a
 person some want that they proved who they are shortly before: within 5 minutes, or within 10 by a second factor where
-one is set up.
+one is set up. Some want grounds: of staff an open case about this user, of admins a reason.
 
-| verb | open to | proof of who one is |
-|---|---|---|
+| verb | open to | proof of who one is | grounds |
+|---|---|---|---|
 """
 
 
@@ -73,15 +73,19 @@ def capability_rows() -> list[str]:
 RECENCY = {"": "", "any": "within 5 minutes", "factor": "within 10 minutes, by second factor"}
 
 
-def verbs() -> dict[str, tuple[tuple[Capability, ...] | str, str]]:
-    """Every verb by its dotted name, with the capabilities it wants or why it is open, and how fresh a proof."""
+def verbs() -> dict[str, tuple[tuple[Capability, ...] | str, str, str]]:
+    """Every verb by its dotted name: what it wants or why it is open, how fresh a proof, what grounds."""
     found = {}
     for module in pkgutil.walk_packages(portal.__path__, "portal."):
         for name, value in vars(import_module(module.name)).items():
             wanted = getattr(value, "__access__", None) if isinstance(value, FunctionType) else None
             if wanted is not None and value.__module__ == module.name:
                 fresh = RECENCY[getattr(value, "__recently__", "")]
-                found[f"{module.name.removeprefix('portal.')}.{name}"] = (wanted, fresh)
+                found[f"{module.name.removeprefix('portal.')}.{name}"] = (
+                    wanted,
+                    fresh,
+                    "case or reason" if getattr(value, "__case__", False) else "",
+                )
     return dict(sorted(found.items()))
 
 
@@ -89,8 +93,8 @@ def verb_rows() -> list[str]:
     """One line for each verb."""
     return [
         f"| `{name}` | {f'everybody: {wanted}' if isinstance(wanted, str) else names([str(one) for one in wanted])} |"
-        f" {fresh} |"
-        for name, (wanted, fresh) in verbs().items()
+        f" {fresh} | {grounds} |"
+        for name, (wanted, fresh, grounds) in verbs().items()
     ]
 
 

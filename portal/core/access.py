@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar, cast
 
 from portal.core import clock
 from portal.core.actor import PEOPLE, Actor, ActorKind
-from portal.core.errors import Forbidden, ReauthNeeded
+from portal.core.errors import CaseNeeded, Forbidden, Invalid, ReauthNeeded
+from portal.core.text import gettext
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from uuid import UUID
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -56,6 +58,24 @@ class Capability(StrEnum):
     JOB_RUN = "job.run", "Run jobs now and pause them."
     CONSOLE_SEE = "console.see", "See the console's dashboard."
     SETTING_MANAGE = "setting.manage", "See settings and change what can be changed."
+    CASE_WORK = "case.work", "Open, claim, hand up, hand back and close cases; answer those who asked for help."
+    CASE_OWN = "case.own", "Ask for help, and see what became of it."
+    NOTE_WRITE = "note.write", "Read and write notes on a user's record."
+    CONFIRMATION_RESEND = "user.resend_confirmation", "Have the link that confirms an e-mail address mailed again."
+    USER_REVEAL = "user.reveal", "Unmask an e-mail or network address of a user for a while, giving a reason."
+    ACCOUNT_UNLOCK = "account.unlock", "Lift the lock of a user's account and let them try again."
+    RESET_MAIL = "user.mail_reset", "Have the link for a new password mailed to a user."
+    USAGE_RESET = "usage.reset", "Give a user today's limit back, twice a day at most."
+    KEY_STOP = "key.stop", "Revoke an API key of a user."
+    SESSION_STOP = "session.stop", "End the sessions of a user."
+    USER_VIEW_AS = "user.view_as", "See a user's own pages as they do, changing nothing."
+    USER_SUSPEND = "user.suspend", "Suspend users and reactivate them."
+    CREDIT_ADJUST = "credit.adjust", "Adjust a user's credits within STAFF_CREDIT_CAP."
+    PLAN_CHANGE = "user.change_plan", "Put a user on another plan."
+    LIMIT_BOOST = "user.boost", "Raise a user's daily limit for a while."
+    USER_RESTORE = "user.restore", "Restore deleted users."
+    RECORD_EXPORT = "user.export", "Take a user's record away as a file."
+
     LOG_METADATA = "log.metadata", "See message log metadata of others."
     LOG_CONTENT = "log.content", "Read message content of others, giving a reason."
     LOG_QUARANTINE = "log.quarantine", "See records that could not be stored, try them again, drop them."
@@ -88,20 +108,54 @@ USER: frozenset[Capability] = OWN | {
     C.OWN_PROMPTS,
     C.OWN_EXPORTS,
     C.OWN_DATA,
+    C.CASE_OWN,
 }
 
-LEVEL_1: frozenset[Capability] = OWN | {C.USER_FIND}
-LEVEL_2: frozenset[Capability] = LEVEL_1 | {C.LOG_METADATA}
-LEVEL_3: frozenset[Capability] = LEVEL_2 | {C.LOG_CONTENT}
+LEVEL_1: frozenset[Capability] = OWN | {C.USER_FIND, C.CASE_WORK, C.NOTE_WRITE, C.CONFIRMATION_RESEND}
+LEVEL_2: frozenset[Capability] = LEVEL_1 | {
+    C.LOG_METADATA,
+    C.USER_REVEAL,
+    C.ACCOUNT_UNLOCK,
+    C.RESET_MAIL,
+    C.USAGE_RESET,
+    C.KEY_STOP,
+    C.SESSION_STOP,
+    C.USER_VIEW_AS,
+}
+LEVEL_3: frozenset[Capability] = LEVEL_2 | {
+    C.LOG_CONTENT,
+    C.USER_SUSPEND,
+    C.CREDIT_ADJUST,
+    C.PLAN_CHANGE,
+    C.LIMIT_BOOST,
+    C.USER_RESTORE,
+    C.RECORD_EXPORT,
+}
 LEVELS: dict[int, frozenset[Capability]] = {1: LEVEL_1, 2: LEVEL_2, 3: LEVEL_3}
 
+READS: frozenset[Capability] = frozenset({C.USER_FIND, C.USER_CONTACT, C.USER_READ, C.PLAN_READ})
 PERMISSIONS: dict[str, frozenset[Capability]] = {
-    "users.read": frozenset({C.USER_FIND, C.USER_CONTACT, C.USER_READ, C.LOG_METADATA, C.LOG_READ, C.PLAN_READ}),
-    "users.write": frozenset(
-        {C.USER_FIND, C.USER_CONTACT, C.USER_READ, C.USER_WRITE, C.LOG_METADATA, C.LOG_READ, C.PLAN_READ}
-    ),
-    "users.delete": frozenset({C.USER_FIND, C.USER_CONTACT, C.USER_READ, C.USER_DELETE, C.PLAN_READ}),
-    "credits.write": frozenset({C.USER_FIND, C.USER_READ, C.CREDIT_READ, C.CREDIT_WRITE}),
+    "users.read": READS | {C.LOG_METADATA, C.LOG_READ, C.NOTE_WRITE},
+    "users.write": READS
+    | {
+        C.USER_WRITE,
+        C.LOG_METADATA,
+        C.LOG_READ,
+        C.NOTE_WRITE,
+        C.CONFIRMATION_RESEND,
+        C.ACCOUNT_UNLOCK,
+        C.RESET_MAIL,
+        C.USAGE_RESET,
+        C.KEY_STOP,
+        C.SESSION_STOP,
+        C.USER_VIEW_AS,
+        C.USER_SUSPEND,
+        C.PLAN_CHANGE,
+        C.LIMIT_BOOST,
+        C.RECORD_EXPORT,
+    },
+    "users.delete": READS | {C.USER_DELETE, C.USER_RESTORE},
+    "credits.write": frozenset({C.USER_FIND, C.USER_READ, C.CREDIT_READ, C.CREDIT_WRITE, C.CREDIT_ADJUST}),
     "plans.write": frozenset({C.PLAN_READ, C.PLAN_WRITE}),
     "staff.manage": frozenset({C.STAFF_MANAGE}),
     "admins.manage": frozenset({C.ADMIN_MANAGE}),
@@ -176,21 +230,42 @@ def operator_actor(name: str = "operator") -> Actor:
 
 
 def needs(
-    *any_of: Capability,
+    *any_of: Capability, case: bool = False
 ) -> Callable[[Callable[Concatenate[Actor, P], R]], Callable[Concatenate[Actor, P], R]]:
-    """Let the verb run only for an actor who holds at least one of the capabilities. Raises Forbidden."""
+    """Let the verb run only for an actor who holds at least one of the capabilities. Raises Forbidden.
+
+    With `case`, staff must act in an open case (the verb checks with `check_case` that it is about the same user) and
+    people of the console must give a reason; see `check_grounds`.
+    """
 
     def dress(verb: Callable[Concatenate[Actor, P], R]) -> Callable[Concatenate[Actor, P], R]:
         @wraps(verb)
         def guarded(actor: Actor, *args: P.args, **kwargs: P.kwargs) -> R:
             if actor.capabilities.isdisjoint(any_of):
                 raise Forbidden
+            if case:
+                check_grounds(actor)
             return verb(actor, *args, **kwargs)
 
         guarded.__access__ = any_of  # type: ignore[attr-defined]  # read by the test that prints the table
+        guarded.__case__ = case  # type: ignore[attr-defined]  # printed in the access table
         return cast("Callable[Concatenate[Actor, P], R]", guarded)
 
     return dress
+
+
+def check_grounds(actor: Actor) -> None:
+    """Staff act in a case, admins give a reason. Raises CaseNeeded, Invalid at "reason"."""
+    if actor.kind is ActorKind.STAFF and actor.case is None:
+        raise CaseNeeded
+    if actor.kind is ActorKind.ADMIN and not (actor.reason or "").strip():
+        raise Invalid({"reason": gettext("Say why.")})
+
+
+def check_case(actor: Actor, user_id: UUID) -> None:
+    """The case of staff must be about this user. Raises CaseNeeded."""
+    if actor.kind is ActorKind.STAFF and (actor.case is None or actor.case_of != user_id):
+        raise CaseNeeded
 
 
 # How long ago a person may have proved who they are, for a dangerous act: by anything, and by a second factor.

@@ -39,7 +39,8 @@ class Actor(msgspec.Struct, frozen=True, gc=False):
 
     `rank` orders who may act on whom; `credential` names how it came in (session, client token …). Of a person,
     `session_id` is where they are signed in, `entered_at` when they last proved who they are there, `proven_at` when
-    they last did with a second factor (or without one where none is set up).
+    they last did with a second factor (or without one where none is set up). Of staff, `case` is the number of the case
+    in which they act, and `case_of` the user whom it is about.
     """
 
     kind: ActorKind
@@ -52,6 +53,7 @@ class Actor(msgspec.Struct, frozen=True, gc=False):
     request_id: str | None = None
     on_behalf_of: UUID | None = None
     case: str | None = None
+    case_of: UUID | None = None
     reason: str | None = None
     session_id: UUID | None = None
     entered_at: datetime | None = None

@@ -72,6 +72,15 @@ class Forbidden(PortalError):
     words = lazy_gettext("Your account may not do this.")
 
 
+class CaseNeeded(PortalError):
+    """Staff may do this, but only in an open case about this user; pages ask for one and lead back."""
+
+    status = 403
+    code = "FORBIDDEN"
+    title = lazy_gettext("Open a case first")
+    words = lazy_gettext("This wants an open case about this user.")
+
+
 class ReauthNeeded(PortalError):
     """Too long since this person last proved who they are; pages ask for it and lead back.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from portal.accounts.links import tidy_links
 from portal.accounts.names import forget_reservations
 from portal.clients.status_checks import tidy_status_checks
+from portal.core.access import job_actor
 from portal.core.database import transaction
 from portal.core.text import lazy_gettext as words
 from portal.insight.figures import count_figures
@@ -28,6 +29,7 @@ from portal.signin.devices import tidy_devices
 from portal.signin.ending import forget_sessions
 from portal.signin.steps import forget_steps
 from portal.signin.throttle import forget_counts
+from portal.support.cases import CLOSE_CASES_JOB, close_idle_cases
 from portal.usage.leases import end_leases
 from portal.usage.months import turn_months
 from portal.usage.plan_changes import begin_due_plans
@@ -73,6 +75,12 @@ def something_waits() -> bool:
 
 def _seal_message_logs() -> str:
     return str(seal_message_logs())
+
+
+def _close_idle_cases() -> str:
+    with transaction():
+        closed = close_idle_cases(job_actor(CLOSE_CASES_JOB))
+    return f"closed {closed}"
 
 
 def _end_leases() -> str:
@@ -258,6 +266,7 @@ JOBS: dict[str, Job] = {
         ),
         Job(CLOSE_JOB, words("Deletes accounts whose owners left and did not come back."), _close_accounts, 600),
         Job(PURGE_USERS_JOB, words("Purges deleted users whose time is over."), _purge_deleted_users, 3600),
+        Job(CLOSE_CASES_JOB, words("Closes cases in which nothing was done for an hour."), _close_idle_cases, 60),
         Job("tidy_status_checks", words("Deletes status checks older than 7 days."), _tidy_status_checks, 3600),
         Job("forget_mails", words("Deletes mails that left, or were given up, over 30 days ago."), _forget_mails, 3600),
         Job(

@@ -16,6 +16,7 @@ from portal.mail.models import OutboxMail
 from portal.outside.models import ExternalIdentity
 from portal.prompts.models import Prompt
 from portal.signin.models import Authenticator, KnownDevice, Passkey, RecoveryCode, SignInSession, SignInStep
+from portal.support.models import CaseMessage, Mention, Note, Reveal, SupportCase, Viewing
 from portal.usage.models import Lease, Refusal, UsageDetail, UsageWarning
 from portal.work.models import LongWork
 
@@ -37,6 +38,12 @@ DROPPED: dict[Any, Callable[[UUID], ColumnElement[bool]]] = {
     Picture: lambda user_id: Picture.account_id == user_id,
     OneTimeLink: lambda user_id: OneTimeLink.account_id == user_id,
     OutboxMail: lambda user_id: OutboxMail.account_id == user_id,
+    CaseMessage: lambda user_id: CaseMessage.case_id.in_(select(SupportCase.id).where(SupportCase.user_id == user_id)),
+    SupportCase: lambda user_id: SupportCase.user_id == user_id,
+    Mention: lambda user_id: Mention.note_id.in_(select(Note.id).where(Note.user_id == user_id)),
+    Note: lambda user_id: Note.user_id == user_id,
+    Reveal: lambda user_id: Reveal.user_id == user_id,
+    Viewing: lambda user_id: Viewing.user_id == user_id,
     Prompt: lambda user_id: Prompt.user_id == user_id,
     KeyUse: lambda user_id: KeyUse.key_id.in_(select(ApiKey.id).where(ApiKey.user_id == user_id)),
     ApiKey: lambda user_id: ApiKey.user_id == user_id,

@@ -16,6 +16,7 @@ import portal.messages.own_data
 import portal.outside.own_data
 import portal.prompts.own_data
 import portal.signin.own_data
+import portal.support.own_data
 import portal.usage.own_data
 import portal.work.own_data
 from portal.accounts.models import Picture, State
@@ -42,6 +43,7 @@ LEFT_OUT = {
     "admins": "of admins, whose accounts belong to their work here",
     "support_staff": "of staff, whose accounts belong to their work here",
     "sign_in_steps": "a sign-in that was begun: sealed, and gone within ten minutes",
+    "mentions": "who of the house is named in a note; the note is in the list `notes`",
     "content_openings": "that somebody opened conversations, and why, stands in the list `audit`",
     "data_keys": "the key that seals one's words; the words themselves are in the list `exchanges`",
     "deleted_users": "only of whoever is deleted, and can ask for nothing",
@@ -65,6 +67,7 @@ def parts_of(account_id: UUID, actor: Actor) -> list[Part]:
         *portal.prompts.own_data.export_of(account_id),
         *portal.mail.own_data.export_of(account_id),
         *portal.work.own_data.export_of(account_id),
+        *portal.support.own_data.export_of(account_id),
         *portal.audit.own_data.export_of(account_id),
     ]
 

@@ -141,6 +141,17 @@ def register_errors(app: Flask) -> None:
         here = request.full_path.rstrip("?") if request.method in {"GET", "HEAD"} else None
         return redirect(url_for("account.security.index", next=here))
 
+    @app.errorhandler(errors.CaseNeeded)
+    def lead_to_case(error: errors.CaseNeeded) -> ResponseReturnValue:
+        """To where a case about this user is opened, and from there back; the API names the header instead."""
+        db.session.rollback()
+        user_id = (request.view_args or {}).get("user_id")
+        if is_machine_path(request.path) or user_id is None:
+            return answer_error(error)
+        here = request.full_path.rstrip("?") if request.method in {"GET", "HEAD"} else _page_before()
+        flash(gettext("Open a case first: say who asks, and what for."), "yellow")
+        return redirect(url_for("staff.cases.new", user_id=user_id, next=here))
+
     @app.errorhandler(errors.Closing)
     def lead_to_closing(_error: errors.Closing) -> ResponseReturnValue:
         """To where the closing of an account can be taken back."""

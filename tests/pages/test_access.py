@@ -263,6 +263,8 @@ POST /sign-in/passkey/options                      200 200 200 200 200 200 200 2
 POST /sign-in/with/<slug>                          302 302 302 302 302 302 302 302
 GET  /sign-in/with/<slug>/back                     302 302 302 302 302 302 302 302
 GET  /staff                                        302 404 200 200 200 404 404 302
+GET  /staff/cases/new/<uuid:user_id>               302 404 200 200 200 404 404 302
+POST /staff/cases/new/<uuid:user_id>               401 404 422 422 422 404 404 401
 GET  /staff/exports/<uuid:user_id>/new             302 404 403 403 200 404 404 302
 POST /staff/exports/<uuid:user_id>/new             401 404 403 403 422 404 404 401
 GET  /staff/users/<uuid:user_id>                   302 404 200 200 200 404 404 302

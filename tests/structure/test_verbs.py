@@ -23,6 +23,10 @@ NOT_VERBS = {
     "portal.core.access.outranks": "a question about ranks, asked by verbs",
     RECORD: "how verbs write their entry",
     "portal.core.access.check_recent": "a rule that verbs apply: how long ago the actor proved who they are",
+    "portal.core.access.check_grounds": "a rule that verbs apply: staff act in a case, admins for a reason",
+    "portal.core.access.check_case": "a rule that verbs apply: the case is about the user they act on",
+    "portal.support.cases.find_held_case": "a question of the desk's verbs, about cases of the actor's own",
+    "portal.support.cases.close_idle_cases": "the job that closes what nobody uses; each leaves its entry",
     "portal.signin.entry.check_may_enter": "the checks that every way in applies to whoever showed who they are",
     "portal.signin.entry.admit": "how every way in lets in whoever passed those checks",
     "portal.signin.entry.refusal": "the error of a refused sign-in, with its trace",
@@ -70,6 +74,7 @@ UNRECORDED = {
     "portal.outside.trips.begin_proof": "the same",
     "portal.outside.managing.try_provider": "keeps what a provider says of itself, in memory",
     "portal.outside.managing.try_given": "the same",
+    "portal.support.cases.in_case": "notes that the case was used; the act that follows is recorded with it",
     "portal.insight.figures.dashboard": "counts afresh what can always be counted again; nobody's record changes",
 }
 

@@ -15,6 +15,7 @@ TRANSLATORS = LAZY | {"portal.core.text.gettext", "portal.core.text.ngettext"}
 ERRORS = {
     *("PortalError", "Malformed", "Unauthenticated", "SignInNeeded", "FactorNeeded", "Forbidden", "NotFound"),
     *("Conflict", "Stale", "TooLarge", "UnsupportedType", "Invalid", "LimitReached", "Unavailable"),
+    "CaseNeeded",
 }
 # What is called with words for people, and how many of the arguments in front hold them.
 SAYERS = {

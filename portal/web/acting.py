@@ -1,0 +1,21 @@
+"""Acting on somebody's account: staff in the case that they hold about them, admins for a reason."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from portal.core.actor import Actor
+from portal.support.cases import in_case
+from portal.web.identity import actor
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+
+def acting_for(user_id: UUID, reason: str | None = None) -> Actor:
+    """Who acts, in their case about this user. `reason` is what was typed for this very act.
+
+    Raises CaseNeeded, Invalid at "reason".
+    """
+    who = actor() if reason is None else actor().because(reason)
+    return in_case(who, user_id)
