@@ -17,10 +17,19 @@ def upgrade() -> None:
     _add_cases()
     _add_notes()
     _add_looks()
+    there = sa.text('"case" IS NOT NULL')
+    op.create_index(
+        "ix_audit_entries_case",
+        "audit_entries",
+        ["case", "at", "id"],
+        sqlite_where=there,
+        postgresql_where=there,
+    )
 
 
 def downgrade() -> None:
     """Take back."""
+    op.drop_index("ix_audit_entries_case", table_name="audit_entries")
     for table in TABLES:
         op.drop_table(table)
 

@@ -117,6 +117,7 @@ CASE_HANDED_UP = _event("case.handed_up", words("handed a case up"), "level", "p
 CASE_HANDED_BACK = _event("case.handed_back", words("put a case back into the queue"))
 CASE_ANSWERED = _event("case.answered", words("answered a user in a case"))
 CASE_CLOSED = _event("case.closed", words("closed a case"), "why")
+CASE_WRITTEN = _event("case.written", words("wrote to the desk in a case"), "reopened")
 HELP_ASKED = _event("case.help_asked", words("asked for help"), "subject")
 NOTE_ADDED = _event("note.added", words("wrote a note on a record"), "pinned")
 NOTE_CHANGED = _event("note.changed", words("pinned or unpinned a note"), "pinned")

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, String
+from sqlalchemy import Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.database import Model
@@ -21,6 +21,14 @@ class AuditEntry(Model):
         Index("ix_audit_entries_actor", "actor_id", "at", "id"),
         Index("ix_audit_entries_target", "target_id", "at", "id"),
         Index("ix_audit_entries_event", "event", "at", "id"),
+        Index(
+            "ix_audit_entries_case",
+            "case",
+            "at",
+            "id",
+            sqlite_where=text('"case" IS NOT NULL'),
+            postgresql_where=text('"case" IS NOT NULL'),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

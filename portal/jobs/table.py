@@ -79,8 +79,8 @@ def _seal_message_logs() -> str:
 
 def _close_idle_cases() -> str:
     with transaction():
-        closed = close_idle_cases(job_actor(CLOSE_CASES_JOB))
-    return f"closed {closed}"
+        closed, back = close_idle_cases(job_actor(CLOSE_CASES_JOB))
+    return f"closed {closed}, back into the queue {back}"
 
 
 def _end_leases() -> str:
@@ -266,7 +266,7 @@ JOBS: dict[str, Job] = {
         ),
         Job(CLOSE_JOB, words("Deletes accounts whose owners left and did not come back."), _close_accounts, 600),
         Job(PURGE_USERS_JOB, words("Purges deleted users whose time is over."), _purge_deleted_users, 3600),
-        Job(CLOSE_CASES_JOB, words("Closes cases in which nothing was done for an hour."), _close_idle_cases, 60),
+        Job(CLOSE_CASES_JOB, words("Ends cases in which nothing was done for an hour."), _close_idle_cases, 60),
         Job("tidy_status_checks", words("Deletes status checks older than 7 days."), _tidy_status_checks, 3600),
         Job("forget_mails", words("Deletes mails that left, or were given up, over 30 days ago."), _forget_mails, 3600),
         Job(

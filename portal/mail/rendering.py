@@ -18,6 +18,7 @@ SAMPLES: dict[str, Any] = {
     "username": "alice",
     "id": "01890a5d-ac96-774b-bcce-b302099a8057",
     "by": "ada",
+    "number": "C-7K3M9Q",
     "what": "Your password was changed.",
     "act": "made",
     "key": "laptop",

@@ -21,6 +21,7 @@ from portal.core.pages import Page, page_of
 from portal.core.text import folded, gettext
 from portal.keys.service import revoke_all_keys
 from portal.privacy.models import DeletedUser
+from portal.support.cases import close_cases_of
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -84,6 +85,7 @@ def delete_user(actor: Actor, user_id: UUID, *, typed_name: str) -> DeletedUser:
         names.reserve("email", user.email_canonical, user.id)
     forget_links(user.id)
     revoke_all_keys(actor, user.id)
+    close_cases_of(actor, user.id)
     raise_epoch(user)
     user.state = State.DELETED.value
     # A colon stands in no username, so nobody can hold this name beforehand and make the user undeletable.

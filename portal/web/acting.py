@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flask import request
+
 from portal.core.actor import Actor
 from portal.support.cases import in_case
 from portal.web.identity import actor
@@ -19,3 +21,12 @@ def acting_for(user_id: UUID, reason: str | None = None) -> Actor:
     """
     who = actor() if reason is None else actor().because(reason)
     return in_case(who, user_id)
+
+
+def acting_by_header(user_id: UUID, reason: str | None = None) -> Actor:
+    """The same for the API, where the header `X-Case` names the case, which must be the actor's and about this user.
+
+    Raises CaseNeeded, Invalid at "reason".
+    """
+    who = actor() if reason is None else actor().because(reason)
+    return in_case(who, user_id, number=request.headers.get("X-Case", "").strip().upper())

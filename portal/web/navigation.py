@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One possible line of a navigation."""
+    """One possible line of a navigation. `count` is how many things there wait for this person."""
 
     label: str
     endpoint: str
     icon: str
     capability: Capability
+    count: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,4 +41,4 @@ def navigation(entries: list[Entry], actor: Actor) -> list[Line]:
     held = [(entry, url_for(entry.endpoint)) for entry in entries if actor.may(entry.capability)]
     own = [entry for entry, _ in held if entry.endpoint.rpartition(".")[0] == subject]
     above = own or [entry for entry, url in held if url.count("/") > 1 and request.path.startswith(f"{url}/")]
-    return [Line(entry.label, url, entry.icon, entry in above) for entry, url in held]
+    return [Line(entry.label, url, entry.icon, entry in above, entry.count) for entry, url in held]

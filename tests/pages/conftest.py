@@ -32,6 +32,7 @@ from portal.privacy.deletion import delete_user
 from portal.prompts.models import Prompt
 from portal.signin.models import Passkey, SignInNetwork, SignInSession
 from portal.signin.sessions import begin_session
+from portal.support.asking import ask_for_help
 from portal.usage.models import Lease, Refusal
 from portal.usage.plans import default_plan
 from portal.web.frame import Doorward
@@ -133,6 +134,12 @@ def ask_for_archive(person: Account) -> UUID:
         return begin_work(actor_named(person.username), OWN_DATA, {}, epoch=person.epoch).id
 
 
+def ask_desk(person: Account) -> str:
+    """A case that a person opened and that waits in the queue."""
+    with transaction():
+        return ask_for_help(actor_named(person.username), subject="help", words=f"{person.username} asks.").number
+
+
 def draw_picture(person: Account) -> UUID:
     """A picture that a person sent."""
     drawn = io.BytesIO()
@@ -224,6 +231,7 @@ def house(machine: Callable[..., Machine], key_of: Callable[..., str], talk: Cal
         things[f"{name}'s archive"] = ask_for_archive(people[name])
         things[f"{name}'s picture"] = draw_picture(people[name])
         things[f"{name}'s export"] = ask_for_export(people[name])
+        things[f"{name}'s case"] = ask_desk(people[name])
     with transaction():
         delete_user(operator_actor().because("asked for it"), people["dora"].id, typed_name="dora")
         for purpose, name in (

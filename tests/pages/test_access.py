@@ -52,6 +52,11 @@ GET  /account/exports/<uuid:work_id>/file          302 404 403 403 404 403 404 3
 POST /account/exports/<uuid:work_id>/stop          401 302 403 403 404 403 404 401
 GET  /account/exports/new                          302 200 403 403 403 403 403 302
 POST /account/exports/new                          401 200 403 403 403 403 403 401
+GET  /account/help                                 302 200 403 403 403 403 403 302
+GET  /account/help/<number>                        302 200 403 403 403 403 403 302
+POST /account/help/<number>                        401 422 403 403 403 403 403 401
+GET  /account/help/new                             302 200 403 403 403 403 403 302
+POST /account/help/new                             401 422 403 403 403 403 403 401
 GET  /account/keys                                 302 200 403 403 403 403 403 302
 GET  /account/keys/<uuid:key_id>                   302 200 403 403 403 403 403 302
 POST /account/keys/<uuid:key_id>                   401 422 403 403 403 403 403 401
@@ -263,8 +268,15 @@ POST /sign-in/passkey/options                      200 200 200 200 200 200 200 2
 POST /sign-in/with/<slug>                          302 302 302 302 302 302 302 302
 GET  /sign-in/with/<slug>/back                     302 302 302 302 302 302 302 302
 GET  /staff                                        302 404 200 200 200 404 404 302
+GET  /staff/cases                                  302 404 200 200 200 404 404 302
+GET  /staff/cases/<number>                         302 404 200 200 200 404 404 302
+POST /staff/cases/<number>/answer                  401 404 422 422 422 404 404 401
+POST /staff/cases/<number>/claim                   401 404 302 302 302 404 404 401
+POST /staff/cases/<number>/close                   401 404 422 422 422 404 404 401
+POST /staff/cases/<number>/hand                    401 404 422 422 422 404 404 401
 GET  /staff/cases/new/<uuid:user_id>               302 404 200 200 200 404 404 302
 POST /staff/cases/new/<uuid:user_id>               401 404 422 422 422 404 404 401
+GET  /staff/escalations                            302 404 200 200 200 404 404 302
 GET  /staff/exports/<uuid:user_id>/new             302 404 403 403 200 404 404 302
 POST /staff/exports/<uuid:user_id>/new             401 404 403 403 422 404 404 401
 GET  /staff/users/<uuid:user_id>                   302 404 200 200 200 404 404 302
@@ -290,6 +302,7 @@ OBJECTS = {
     "passkey_id": "alice's passkey",
     "work_id": "alice's export",
     "prompt_id": "alice's prompt",
+    "number": "alice's case",
     "picture_id": "bob's picture",
     "/account/archives/<uuid:work_id>": "alice's archive",
     "/account/archives/<uuid:work_id>/delete": "alice's archive",
@@ -421,6 +434,8 @@ PRIVATE = [
     ("POST", "/account/prompts/{}", "bob's prompt"),
     ("POST", "/account/prompts/{}/delete", "bob's prompt"),
     ("GET", "/account/picture/{}", "bob's picture"),
+    ("GET", "/account/help/{}", "bob's case"),
+    ("POST", "/account/help/{}", "bob's case"),
     ("GET", "/account/archives/{}", "bob's archive"),
     ("POST", "/account/archives/{}/stop", "bob's archive"),
     ("POST", "/account/archives/{}/delete", "bob's archive"),

@@ -83,7 +83,7 @@ def test_an_hour_without_use_closes_it_and_use_keeps_it(alice: Account) -> None:
     assert find_held_case(actor_named("theo"), alice.id) is None  # before the job has come by
     run = run_job("close_idle_cases", by_hand=True)
     assert run is not None
-    assert run.summary == "closed 1"
+    assert run.summary == "closed 1, back into the queue 0"
     case = db.session.scalars(select(SupportCase).execution_options(populate_existing=True)).one()
     assert (case.state, case.holder_id, case.closed_by) == ("closed", None, None)
     entry = db.session.scalars(select(AuditEntry).where(AuditEntry.event == "case.closed")).one()
@@ -93,7 +93,7 @@ def test_an_hour_without_use_closes_it_and_use_keeps_it(alice: Account) -> None:
 def test_only_its_holder_closes_a_case_and_says_what_came_of_it(alice: Account) -> None:
     open_case_for("theo", alice)
     case = db.session.scalars(select(SupportCase)).one()
-    with pytest.raises(NotFound):
+    with pytest.raises(Conflict):
         close_case(actor_named("tess"), case.id, outcome="done")
     for outcome in ("", "x" * 501):
         with pytest.raises(Invalid):

@@ -16,6 +16,7 @@ from portal.pages.account import (
     data,
     email,
     exports,
+    help,
     home,
     keys,
     passkeys,
@@ -61,6 +62,7 @@ SUBJECTS = (
     recovery_codes,
     email,
     username,
+    help,
 )
 
 
@@ -88,6 +90,7 @@ def frame() -> dict[str, Any]:
         Entry(gettext("Sessions"), "account.sessions.index", "device-laptop", Capability.OWN_SESSIONS),
         Entry(gettext("Activity"), "account.activity.index", "history", Capability.OWN_ACTIVITY),
         Entry(gettext("Your data"), "account.data.index", "database", Capability.OWN_PROFILE),
+        Entry(gettext("Ask for help"), "account.help.index", "help", Capability.CASE_OWN),
     ]
     who = actor()
     # An error page knows no viewer and asks the database nothing.

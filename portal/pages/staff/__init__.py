@@ -8,9 +8,10 @@ from flask import Blueprint, url_for
 
 from portal.core.access import Capability
 from portal.core.text import gettext
-from portal.pages.staff import cases, desk, exports, users
+from portal.pages.staff import cases, desk, escalations, exports, users
+from portal.support.queue import count_for_me, count_waiting
 from portal.web.gates import Audience, guard
-from portal.web.identity import actor
+from portal.web.identity import actor, viewer
 from portal.web.navigation import Entry, navigation
 
 if TYPE_CHECKING:
@@ -22,16 +23,24 @@ def register(app: Flask) -> None:
     audience = Blueprint("staff", __name__, url_prefix="/staff")
     guard(audience, Audience.STAFF)
     audience.context_processor(frame)
-    for subject in (cases, desk, exports, users):
+    for subject in (cases, desk, escalations, exports, users):
         audience.register_blueprint(subject.blueprint)
     app.register_blueprint(audience)
 
 
 def frame() -> dict[str, Any]:
     """Navigation and search box of the desk."""
-    entries = [Entry(gettext("Desk"), "staff.desk.index", "headset", Capability.USER_FIND)]
+    who = actor()
+    # An error page knows no viewer and asks the database nothing.
+    asks = viewer() is not None and who.may(Capability.CASE_WORK)
+    for_me, waiting = (count_for_me(who), count_waiting(who)) if asks else (0, 0)
+    entries = [
+        Entry(gettext("Desk"), "staff.desk.index", "headset", Capability.USER_FIND),
+        Entry(gettext("My cases"), "staff.cases.index", "bell", Capability.CASE_WORK, for_me),
+        Entry(gettext("Queue"), "staff.escalations.index", "inbox", Capability.CASE_WORK, waiting),
+    ]
     return {
-        "navigation": navigation(entries, actor()),
+        "navigation": navigation(entries, who),
         "search_action": url_for("staff.desk.index"),
         "search_label": gettext("Find a user"),
     }

@@ -14,6 +14,7 @@ from portal.core.access import Capability
 from portal.insight.user_usage import latest_refusals, refusal_list, refusal_story, user_usage
 from portal.messages.opening import find_opening, open_for_30_minutes
 from portal.messages.reading import list_logs, models_of, read_log, see_log
+from portal.support.queue import cases_about
 from portal.support.record import open_record
 from portal.usage.history import last_days, last_months
 from portal.web.charts import days_chart
@@ -35,6 +36,7 @@ def show(user_id: UUID) -> ResponseReturnValue:
     return render_template(
         "staff/users/show.html",
         record=record,
+        cases=cases_about(actor(), user_id),
         latest=latest_refusals(actor(), user_id),
         may_see_logs=actor().may(Capability.LOG_METADATA),
     )
