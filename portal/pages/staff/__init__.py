@@ -8,7 +8,7 @@ from flask import Blueprint, url_for
 
 from portal.core.access import Capability
 from portal.core.text import gettext
-from portal.pages.staff import cases, desk, exports, users
+from portal.pages.staff import cases, desk, exports, users, view
 from portal.web.gates import Audience, guard
 from portal.web.identity import actor
 from portal.web.navigation import Entry, navigation
@@ -22,7 +22,7 @@ def register(app: Flask) -> None:
     audience = Blueprint("staff", __name__, url_prefix="/staff")
     guard(audience, Audience.STAFF)
     audience.context_processor(frame)
-    for subject in (cases, desk, exports, users):
+    for subject in (cases, desk, exports, users, view):
         audience.register_blueprint(subject.blueprint)
     app.register_blueprint(audience)
 

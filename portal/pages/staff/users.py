@@ -37,6 +37,7 @@ def show(user_id: UUID) -> ResponseReturnValue:
         record=record,
         latest=latest_refusals(actor(), user_id),
         may_see_logs=actor().may(Capability.LOG_METADATA),
+        may={capability.name: actor().may(capability) for capability in Capability},
     )
 
 
