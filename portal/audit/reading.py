@@ -24,6 +24,8 @@ LOOKS = {
     event.name
     for event in (
         events.RECORD_VIEWED,
+        events.VIEW_OPENED,
+        events.VIEW_CLOSED,
         events.CONTENT_OPENED,
         events.CONTENT_READ,
         events.CONTENT_SEARCHED,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sqlalchemy import or_, select
@@ -14,9 +14,12 @@ from portal.audit.reading import LOOKS
 from portal.core.access import Capability, needs
 from portal.core.actor import ActorKind
 from portal.core.database import db
+from portal.core.masks import mask_address
 from portal.core.pages import Page, page_of
 from portal.core.text import gettext
 from portal.keys.models import ApiKey
+from portal.support.viewed import sees_addresses
+from portal.support.viewing import check_viewing
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -50,25 +53,49 @@ class Deed:
 @needs(Capability.OWN_ACTIVITY)
 def own_activity(actor: Actor, cursor: str | None = None) -> Page[Deed]:
     """A page of what the actor did, and of what others did to the actor's account but looking; newest first."""
-    keys = select(ApiKey.id).where(ApiKey.user_id == actor.id)
-    done_to = or_(AuditEntry.target_id == actor.id, AuditEntry.target_id.in_(keys))
-    own = AuditEntry.actor_id == actor.id
-    return _page(actor, or_(own, done_to & AuditEntry.event.not_in(LOOKS)), cursor, purpose="activity")
+    return _page(actor.id, _done(actor.id), cursor, purpose="activity")
+
+
+def _done(owner_id: UUID | None) -> ColumnElement[bool]:
+    """Entries of what the owner did, and of what was done to the account."""
+    keys = select(ApiKey.id).where(ApiKey.user_id == owner_id)
+    done_to = or_(AuditEntry.target_id == owner_id, AuditEntry.target_id.in_(keys))
+    return or_(AuditEntry.actor_id == owner_id, done_to & AuditEntry.event.not_in(LOOKS))
 
 
 @needs(Capability.OWN_ACTIVITY)
 def looks_at_me(actor: Actor, cursor: str | None = None) -> Page[Deed]:
     """A page of who else looked at the actor's record or conversations, and why; newest first."""
-    others = or_(AuditEntry.actor_id.is_(None), AuditEntry.actor_id != actor.id)
-    seen = (AuditEntry.target_id == actor.id) & AuditEntry.event.in_(LOOKS) & (AuditEntry.result == "done")
-    return _page(actor, seen & others, cursor, purpose="looks")
+    return _page(actor.id, _looked(actor.id), cursor, purpose="looks")
 
 
-def _page(actor: Actor, wanted: ColumnElement[bool], cursor: str | None, *, purpose: str) -> Page[Deed]:
+def _looked(owner_id: UUID | None) -> ColumnElement[bool]:
+    """Entries of others who looked at the owner's record."""
+    others = or_(AuditEntry.actor_id.is_(None), AuditEntry.actor_id != owner_id)
+    seen = (AuditEntry.target_id == owner_id) & AuditEntry.event.in_(LOOKS) & (AuditEntry.result == "done")
+    return seen & others
+
+
+@needs(Capability.USER_VIEW_AS)
+def activity_shown(actor: Actor, user_id: UUID, cursor: str | None = None, *, looks: bool = False) -> Page[Deed]:
+    """The page of a user's activity, or of who looked, for whoever has the pages of the user open; addresses masked.
+
+    Raises NotFound, Malformed.
+    """
+    check_viewing(actor, user_id)
+    wanted = _looked(user_id) if looks else _done(user_id)
+    page = _page(user_id, wanted, cursor, purpose="looks-shown" if looks else "activity-shown")
+    if sees_addresses(actor, user_id):
+        return page
+    masked = [replace(deed, address=mask_address(deed.address) if deed.address else None) for deed in page.items]
+    return Page(masked, page.next_cursor, page.previous_cursor)
+
+
+def _page(owner_id: UUID | None, wanted: ColumnElement[bool], cursor: str | None, *, purpose: str) -> Page[Deed]:
     order: list[Any] = [AuditEntry.at.desc(), AuditEntry.id.desc()]
     page = page_of(select(AuditEntry).where(wanted), order, cursor, purpose=purpose)
-    named = _names({entry.actor_id for entry in page.items if entry.actor_id not in {None, actor.id}})
-    deeds = [_deed(actor, entry, named) for entry in page.items]
+    named = _names({entry.actor_id for entry in page.items if entry.actor_id not in {None, owner_id}})
+    deeds = [_deed(owner_id, entry, named) for entry in page.items]
     return Page(deeds, page.next_cursor, page.previous_cursor)
 
 
@@ -98,8 +125,8 @@ def _who(entry: AuditEntry, named: dict[UUID, str]) -> str:
     }.get(entry.actor_kind, gettext("Somebody who was not signed in"))
 
 
-def _deed(actor: Actor, entry: AuditEntry, named: dict[UUID, str]) -> Deed:
-    own = entry.actor_id == actor.id
+def _deed(owner_id: UUID | None, entry: AuditEntry, named: dict[UUID, str]) -> Deed:
+    own = entry.actor_id == owner_id
     looked = entry.event in LOOKS
     event = events.EVENTS.get(entry.event)
     return Deed(

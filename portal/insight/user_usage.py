@@ -17,7 +17,7 @@ from portal.core.errors import NotFound
 from portal.core.pages import Page
 from portal.keys.models import ApiKey
 from portal.usage import history
-from portal.usage.credits import list_ledger
+from portal.usage.credits import list_ledger, sees_ledger
 from portal.usage.limits import limits_of
 from portal.usage.refusal_reading import refusal, refusals_of
 
@@ -91,7 +91,6 @@ class RefusalStory:
 def user_usage(actor: Actor, user_id: UUID, *, span: int = 30) -> UserUsage:
     """All of a user's usage for one page. A look at another's leaves an audit entry. Raises NotFound."""
     user = _looked_at(actor, user_id)
-    sees_ledger = actor.id == user_id or actor.may(Capability.CREDIT_READ) or actor.may(Capability.USER_READ)
     return UserUsage(
         user_id=user.id,
         username=user.username,
@@ -108,7 +107,7 @@ def user_usage(actor: Actor, user_id: UUID, *, span: int = 30) -> UserUsage:
         keys=_key_names(user_id),
         leases=history.lost_leases(actor, user_id),
         refusals=refusals_of(actor, user_id, size=LATEST).items,
-        entries=list_ledger(actor, user_id).items[:10] if sees_ledger else None,
+        entries=list_ledger(actor, user_id).items[:10] if sees_ledger(actor, user_id) else None,
     )
 
 

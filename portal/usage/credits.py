@@ -96,7 +96,7 @@ def balance_of(actor: Actor, user_id: UUID) -> Balance:
     return as_turned(balance, month, budget_of(user).credits_per_month)
 
 
-@needs(Capability.OWN_USAGE, Capability.CREDIT_READ, Capability.USER_READ)
+@needs(Capability.OWN_USAGE, Capability.CREDIT_READ, Capability.USER_READ, Capability.USER_VIEW_AS)
 def list_ledger(actor: Actor, user_id: UUID, cursor: str | None = None) -> Page[CreditEntry]:
     """One page of a user's ledger, newest first. Raises NotFound, Malformed."""
     _seen_user(actor, user_id)
@@ -104,9 +104,19 @@ def list_ledger(actor: Actor, user_id: UUID, cursor: str | None = None) -> Page[
     return page_of(query, [CreditEntry.created_at.desc(), CreditEntry.id.desc()], cursor, purpose=f"ledger-{user_id}")
 
 
+@needs(Capability.OWN_USAGE, Capability.USER_FIND, Capability.CREDIT_READ)
+def sees_ledger(actor: Actor, user_id: UUID) -> bool:
+    """Whether the actor may see the ledger of this user: their own, with the right to any, or while they act for them
+    with the right to see a user's own pages.
+    """
+    shown = actor.on_behalf_of == user_id and actor.may(Capability.USER_VIEW_AS)
+    reads = actor.may(Capability.CREDIT_READ) or actor.may(Capability.USER_READ)
+    return actor.id == user_id or reads or shown
+
+
 def _seen_user(actor: Actor, user_id: UUID) -> User:
     user = _living_user(user_id)
-    if actor.id != user_id and not (actor.may(Capability.CREDIT_READ) or actor.may(Capability.USER_READ)):
+    if actor.id != user_id and not sees_ledger(actor, user_id):
         raise NotFound
     return user
 

@@ -252,4 +252,10 @@ def house(machine: Callable[..., Machine], key_of: Callable[..., str], talk: Cal
     things["alice's identity"] = link_identity(people["alice"])
     things["set aside"] = set_aside_record(people["bob"])
     client = db.session.scalars(select(ServiceClient.id).where(ServiceClient.name == "old gate")).one()
-    return things | {"client": client, "plan": default_plan().id, "job": "reset_daily_limits", "file": "icon.svg"}
+    return things | {
+        "client": client,
+        "plan": default_plan().id,
+        "job": "reset_daily_limits",
+        "file": "icon.svg",
+        "page": "usage",
+    }

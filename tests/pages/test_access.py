@@ -211,6 +211,12 @@ POST /admin/users/<uuid:user_id>/plan/take-back     401 404 404 404 404 403 409 
 POST /admin/users/<uuid:user_id>/reactivate        401 404 404 404 404 403 302 401
 POST /admin/users/<uuid:user_id>/reset             401 404 404 404 404 403 200 401
 POST /admin/users/<uuid:user_id>/suspend           401 404 404 404 404 403 422 401
+GET  /admin/users/<uuid:user_id>/view              302 404 404 404 404 403 403 302
+GET  /admin/users/<uuid:user_id>/view/<page>       302 404 404 404 404 403 403 302
+GET  /admin/users/<uuid:user_id>/view/begin        302 404 404 404 404 403 200 302
+POST /admin/users/<uuid:user_id>/view/begin        401 404 404 404 404 403 422 401
+POST /admin/users/<uuid:user_id>/view/end          401 404 404 404 404 403 302 401
+GET  /admin/users/<uuid:user_id>/view/refusals/<uuid:decision_id> 302 404 404 404 404 403 403 302
 GET  /admin/users/new                              302 404 404 404 404 403 200 302
 POST /admin/users/new                              401 404 404 404 404 403 422 401
 POST /api/v1/keys/leaked                           415 415 415 415 415 415 415 415
@@ -288,6 +294,12 @@ GET  /staff/users/<uuid:user_id>/months.json       302 404 200 200 200 404 404 3
 GET  /staff/users/<uuid:user_id>/refusals          302 404 200 200 200 404 404 302
 GET  /staff/users/<uuid:user_id>/refusals/<uuid:decision_id> 302 404 200 200 200 404 404 302
 GET  /staff/users/<uuid:user_id>/usage             302 404 200 200 200 404 404 302
+GET  /staff/users/<uuid:user_id>/view              302 404 403 302 302 404 404 302
+GET  /staff/users/<uuid:user_id>/view/<page>       302 404 403 302 302 404 404 302
+GET  /staff/users/<uuid:user_id>/view/begin        302 404 403 302 302 404 404 302
+POST /staff/users/<uuid:user_id>/view/begin        401 404 403 302 302 404 404 401
+POST /staff/users/<uuid:user_id>/view/end          401 404 403 302 302 404 404 401
+GET  /staff/users/<uuid:user_id>/view/refusals/<uuid:decision_id> 302 404 403 302 302 404 404 302
 GET  /static/<path:filename>                       200 200 200 200 200 200 200 200
 GET  /status                                       200 200 200 200 200 200 200 200
 POST /theme                                        302 302 302 302 302 302 302 302
@@ -327,6 +339,7 @@ OBJECTS = {
     "slug": "slug",
     "/admin/providers/<uuid:provider_id>/delete": "other provider",
     "name": "job",
+    "page": "page",
     "filename": "file",
     "/admin/users/<uuid:user_id>/reactivate": "sid",
     "/admin/users/<uuid:user_id>/invite": "ivy",

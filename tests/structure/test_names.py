@@ -26,6 +26,8 @@ BELOW = {
     "account.passkeys": "security",
     "account.password": "security",
     "account.recovery_codes": "security",
+    "admin.view": "users/<uuid:user_id>",
+    "staff.view": "users/<uuid:user_id>",
 }
 # The subject that answers at the audience's own address. Public pages have addresses of their own.
 FRONT = {"account": "home", "staff": "desk", "admin": "dashboard"}

@@ -25,6 +25,7 @@ NOT_VERBS = {
     "portal.core.access.check_recent": "a rule that verbs apply: how long ago the actor proved who they are",
     "portal.core.access.check_grounds": "a rule that verbs apply: staff act in a case, admins for a reason",
     "portal.core.access.check_case": "a rule that verbs apply: the case is about the user they act on",
+    "portal.support.viewing.check_viewing": "a rule that verbs apply: the pages of this user are open to the actor",
     "portal.support.cases.find_held_case": "a question of the desk's verbs, about cases of the actor's own",
     "portal.support.cases.close_idle_cases": "the job that ends what nobody uses; each leaves its entry",
     "portal.support.cases.close_cases_of": "how the deletion of a user ends their cases; each leaves its entry",

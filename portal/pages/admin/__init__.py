@@ -27,6 +27,7 @@ from portal.pages.admin import (
     status_checks,
     usage,
     users,
+    view,
 )
 from portal.web.gates import Audience, guard
 from portal.web.identity import actor
@@ -39,6 +40,7 @@ SUBJECTS = (
     dashboard,
     usage,
     users,
+    view,
     deleted,
     staff,
     admins,

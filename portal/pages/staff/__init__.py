@@ -10,6 +10,7 @@ from portal.core.access import Capability
 from portal.core.text import gettext
 from portal.pages.staff import cases, desk, escalations, exports, users
 from portal.support.queue import count_for_me, count_waiting
+from portal.pages.staff import cases, desk, exports, users, view
 from portal.web.gates import Audience, guard
 from portal.web.identity import actor, viewer
 from portal.web.navigation import Entry, navigation
@@ -24,6 +25,7 @@ def register(app: Flask) -> None:
     guard(audience, Audience.STAFF)
     audience.context_processor(frame)
     for subject in (cases, desk, escalations, exports, users):
+    for subject in (cases, desk, exports, users, view):
         audience.register_blueprint(subject.blueprint)
     app.register_blueprint(audience)
 

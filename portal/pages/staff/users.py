@@ -39,6 +39,7 @@ def show(user_id: UUID) -> ResponseReturnValue:
         cases=cases_about(actor(), user_id),
         latest=latest_refusals(actor(), user_id),
         may_see_logs=actor().may(Capability.LOG_METADATA),
+        may={capability.name: actor().may(capability) for capability in Capability},
     )
 
 
