@@ -7,6 +7,7 @@ import gc
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
@@ -18,7 +19,7 @@ import pytest
 from flask import has_app_context
 from flask.testing import FlaskClient
 from jinja2 import FileSystemBytecodeCache
-from sqlalchemy import select
+from sqlalchemy import make_url, select
 from werkzeug.test import TestResponse
 
 from portal import create_app
@@ -82,18 +83,34 @@ def _push_request_context() -> None:
     """Take pytest-flask's context around each test away: `g` and the signed-in person would leak between requests."""
 
 
+def new_database(request: pytest.FixtureRequest, kind: str, folder: Path, like: str | None = None) -> str:
+    """The URL of a migrated database of this sort, with nothing in it; or of a copy of the one at the URL `like`.
+
+    It goes with the folder, or with the server.
+    """
+    if kind == "sqlite":
+        path = folder / "doorward.sqlite3"
+        shutil.copy(make_url(like).database or "" if like else request.getfixturevalue("sqlite_template"), path)
+        return f"sqlite:///{path}"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.create_database(like)
+
+
+@contextmanager
+def fresh_database(request: pytest.FixtureRequest, kind: str, folder: Path, like: str | None = None) -> Iterator[str]:
+    """The same for one test: afterwards it is gone."""
+    url = new_database(request, kind, folder, like)
+    yield url
+    if kind == "postgresql":
+        server: PostgresServer = request.getfixturevalue("postgres")
+        server.drop_database(url)
+
+
 @pytest.fixture(params=DATABASES)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A fresh, migrated database of each sort."""
-    if request.param == "sqlite":
-        path = tmp_path / "doorward.sqlite3"
-        shutil.copy(request.getfixturevalue("sqlite_template"), path)
-        yield f"sqlite:///{path}"
-        return
-    server: PostgresServer = request.getfixturevalue("postgres")
-    url = server.create_database()
-    yield url
-    server.drop_database(url)
+    with fresh_database(request, request.param, tmp_path) as url:
+        yield url
 
 
 @pytest.fixture
@@ -105,8 +122,13 @@ def setting(request: pytest.FixtureRequest) -> dict[str, Any]:
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path, setting: dict[str, Any]) -> Settings:
     """Settings for a test: cheap hashes, quiet, no mail leaves."""
-    given = {"bcrypt_cost": 4, "log_level": "error", "smtp_url": "none", "durability": "process", **setting}
-    return load({}, folder=tmp_path, data_dir=tmp_path / "data", database_url=database_url, **given)
+    return settings_for(database_url, tmp_path, setting)
+
+
+def settings_for(database_url: str, folder: Path, given: dict[str, Any]) -> Settings:
+    """Settings for a test that keeps its things in this folder."""
+    given = {"bcrypt_cost": 4, "log_level": "error", "smtp_url": "none", "durability": "process", **given}
+    return load({}, folder=folder, data_dir=folder / "data", database_url=database_url, **given)
 
 
 class ApartClient(FlaskClient):
@@ -130,6 +152,14 @@ def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> FileSystemBy
 @pytest.fixture
 def app(settings: Settings, compiled_templates: FileSystemBytecodeCache) -> Iterator[Doorward]:
     """The application, with its context pushed for the test itself (requests push their own)."""
+    with running_app(settings, compiled_templates) as made:
+        yield made
+    clock.shift(timedelta(0))
+
+
+@contextmanager
+def running_app(settings: Settings, compiled_templates: FileSystemBytecodeCache) -> Iterator[Doorward]:
+    """An application with its context pushed; afterwards nothing of it is open."""
     made = create_app(settings)
     made.jinja_env.bytecode_cache = compiled_templates
     made.config["TESTING"] = False
@@ -139,7 +169,6 @@ def app(settings: Settings, compiled_templates: FileSystemBytecodeCache) -> Iter
         spool_of(settings).close()
         db.session.remove()
         db.engine.dispose()
-    clock.shift(timedelta(0))
 
 
 @pytest.fixture
@@ -216,6 +245,11 @@ class Machine:
 @pytest.fixture
 def machine(app: Doorward) -> Callable[..., Machine]:
     """A service client with these scopes (all of them by default)."""
+    return machines_of(app)
+
+
+def machines_of(app: Doorward) -> Callable[..., Machine]:
+    """What makes service clients of this application."""
 
     def make(*scopes: str, name: str = "gate") -> Machine:
         with transaction():
@@ -228,14 +262,15 @@ def machine(app: Doorward) -> Callable[..., Machine]:
 @pytest.fixture
 def key_of(app: Doorward) -> Callable[..., str]:
     """A fresh API key of an account: `key_of(account)`."""
+    return make_key
 
-    def make(account: Any, name: str = "test key") -> str:
-        with transaction():
-            made = build_key(account.id, name)
-            db.session.add(made.key)
-        return made.secret
 
-    return make
+def make_key(account: Any, name: str = "test key") -> str:
+    """A fresh API key of an account."""
+    with transaction():
+        made = build_key(account.id, name)
+        db.session.add(made.key)
+    return made.secret
 
 
 # Where PostgreSQL takes ways of its own through our code. Elsewhere the run on SQLite tells what is covered: to count

@@ -122,11 +122,14 @@ class PostgresServer:
         finally:
             self._execute("SELECT pg_advisory_unlock(%s)", self._key("make"))
 
-    def create_database(self) -> str:
-        """The URL (postgresql+psycopg://…) of a new database: a copy of the template, empty without one."""
+    def create_database(self, like: str | None = None) -> str:
+        """The URL (postgresql+psycopg://…) of a new database: a copy of the template, empty without one; or of the
+        database at the URL `like`, to which nobody may be connected.
+        """
         name = f"{PREFIX}{self.run}_{secrets.token_hex(6)}"
+        template = make_url(like).database if like else self.template
         command = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
-        self._execute(command.format(sql.Identifier(name), sql.Identifier(self.template or "template0")))
+        self._execute(command.format(sql.Identifier(name), sql.Identifier(template or "template0")))
         self._made.add(name)
         return self._address(name)
 

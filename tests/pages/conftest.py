@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from uuid import UUID
 
 import pytest
+from jinja2 import FileSystemBytecodeCache
 from PIL import Image
 from sqlalchemy import select
 
@@ -17,7 +22,7 @@ from portal.accounts.pictures import set_picture
 from portal.clients.models import ServiceClient
 from portal.core import clock, crypto
 from portal.core.access import operator_actor
-from portal.core.database import db, transaction
+from portal.core.database import db, dialect_name, transaction
 from portal.core.ids import new_id
 from portal.jobs.runner import run_job
 from portal.keys.models import ApiKey
@@ -37,7 +42,17 @@ from portal.usage.models import Lease, Refusal
 from portal.usage.plans import default_plan
 from portal.web.frame import Doorward
 from portal.work.long_work import begin_work
-from tests.conftest import Machine, signed_in
+from tests.conftest import (
+    DATABASES,
+    Machine,
+    fresh_database,
+    machines_of,
+    make_key,
+    new_database,
+    running_app,
+    settings_for,
+    signed_in,
+)
 from tests.people import actor_named, make_account
 from tests.visitor import Visitor
 
@@ -57,6 +72,11 @@ def browser(app: Doorward) -> Callable[[str], Visitor]:
 @pytest.fixture
 def talk(machine: Callable[..., Machine]) -> Callable[..., None]:
     """Let an exchange be logged, as a service does, and flushed: `talk("bob", "Where is my order?")`."""
+    return talk_through(machine)
+
+
+def talk_through(machine: Callable[..., Machine]) -> Callable[..., None]:
+    """What lets an exchange be logged."""
     pusher = machine("logs:write", name="pusher")
 
     def say(username: str, prompt: str, response: str = "Of course.", **fields: object) -> None:
@@ -206,10 +226,56 @@ def things_of(person: Account) -> House:
     return found
 
 
+@dataclass(frozen=True)
+class Furnished:
+    """A house to copy: its database, its DATA_DIR, and the ids in it."""
+
+    database_url: str
+    data_dir: Path
+    things: House
+
+
+@pytest.fixture(scope="session")
+def furnished(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    compiled_templates: FileSystemBytecodeCache,
+) -> Callable[[str], Furnished]:
+    """The furnished house on this sort of database, built when it is first asked for: a test takes a copy."""
+
+    @cache
+    def build(kind: str) -> Furnished:
+        folder = tmp_path_factory.mktemp("furnished")
+        settings = settings_for(new_database(request, kind, folder), folder, {})
+        with running_app(settings, compiled_templates) as app:
+            machine = machines_of(app)
+            things = furnish(machine, make_key, talk_through(machine))
+        return Furnished(settings.database_url, settings.data_dir, things)
+
+    return build
+
+
+@pytest.fixture(params=DATABASES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A fresh, migrated database of each sort; that of the house for whoever asks for it, with its DATA_DIR."""
+    like = None
+    if "house" in request.fixturenames:
+        source: Furnished = request.getfixturevalue("furnished")(request.param)
+        shutil.copytree(source.data_dir, tmp_path / "data")
+        like = source.database_url
+    with fresh_database(request, request.param, tmp_path, like) as url:
+        yield url
+
+
 @pytest.fixture
-def house(machine: Callable[..., Machine], key_of: Callable[..., str], talk: Callable[..., None]) -> House:
-    """The ids of everybody and everything: Alice and Bob with a key, a conversation and a session each; users and
-    staff in every state; a client, a plan, a job; links not yet used."""
+def house(app: Doorward, furnished: Callable[[str], Furnished]) -> House:
+    """The ids of everybody and everything in the furnished house, which is this test's own copy."""
+    return dict(furnished(dialect_name()).things)
+
+
+def furnish(machine: Callable[..., Machine], key_of: Callable[..., str], talk: Callable[..., None]) -> House:
+    """Make everybody and everything: Alice and Bob with a key, a conversation and a session each; users and
+    staff in every state; a client, a plan, a job; links not yet used. Answers their ids."""
     people: dict[str, Account] = {
         name: make_account(name) for name in ("alice", "bob", "kay", "dora", "tess", "theo", "tara", "max", "ada")
     }
