@@ -8,9 +8,15 @@ from flask import Blueprint, url_for
 
 from portal.core.access import Capability
 from portal.core.text import gettext
-from portal.pages.staff import cases, desk, escalations, exports, users
+from portal.pages.staff import (
+    cases,
+    desk,
+    escalations,
+    exports,
+    users,
+    view,
+)
 from portal.support.queue import count_for_me, count_waiting
-from portal.pages.staff import cases, desk, exports, users, view
 from portal.web.gates import Audience, guard
 from portal.web.identity import actor, viewer
 from portal.web.navigation import Entry, navigation
@@ -18,14 +24,22 @@ from portal.web.navigation import Entry, navigation
 if TYPE_CHECKING:
     from flask import Flask
 
+SUBJECTS = (
+    cases,
+    desk,
+    escalations,
+    exports,
+    users,
+    view,
+)
+
 
 def register(app: Flask) -> None:
     """Hang the audience in."""
     audience = Blueprint("staff", __name__, url_prefix="/staff")
     guard(audience, Audience.STAFF)
     audience.context_processor(frame)
-    for subject in (cases, desk, escalations, exports, users):
-    for subject in (cases, desk, exports, users, view):
+    for subject in SUBJECTS:
         audience.register_blueprint(subject.blueprint)
     app.register_blueprint(audience)
 
