@@ -12,6 +12,17 @@ from typing import Any
 from playwright.sync_api import Browser, Page, sync_playwright
 
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
+EVERYTHING = "axe.run(document, {resultTypes: ['violations']})"
+RULES_OF_COLOUR = "{type: 'rule', values: ['color-contrast', 'link-in-text-block']}"
+COLOURS = f"axe.run(document, {{resultTypes: ['violations'], runOnly: {RULES_OF_COLOUR}}})"
+# The theme follows the system without a reload; a colour that is handed down changes a frame after its parent's.
+FOLLOWED = """theme => new Promise(done => {
+  const look = () => document.documentElement.dataset.bsTheme === theme && !document.getAnimations().length
+    ? requestAnimationFrame(() => document.getAnimations().length ? look() : done()) : requestAnimationFrame(look);
+  requestAnimationFrame(look);
+})"""
+WIDER = """() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(
+  () => done(document.documentElement.scrollWidth > window.innerWidth))))"""
 WIDE = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 
@@ -40,17 +51,25 @@ class Watched:
         said, self.said = self.said, []
         return [line for line in said if "the server responded with a status of" not in line]
 
-    def axe_findings(self) -> list[str]:
-        """What axe finds on the page as it stands; it comes in by the debugger, past the page's own policy."""
+    def axe_findings(self, *, only_colours: bool = False) -> list[str]:
+        """What axe finds on the page as it stands; it comes in by the debugger, past the page's own policy.
+
+        `only_colours` leaves out what does not change with the theme.
+        """
         if not self.page.evaluate("'axe' in window"):
             self.page.evaluate(AXE.read_text("utf-8"))
-        result: Any = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        result: Any = self.page.evaluate(COLOURS if only_colours else EVERYTHING)
         return [
             f"{rule['id']}: {node['target']} {node.get('failureSummary', '')[:200]}"
             for rule in result["violations"]
             for node in rule["nodes"]
         ]
 
+    def follow_system(self, theme: str) -> None:
+        """Let the system be light or dark, and wait until the page is."""
+        self.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]  # its stubs want a Literal
+        self.page.evaluate(FOLLOWED, theme)
+
     def scrolls_sideways(self) -> bool:
-        """Whether the page is wider than the window."""
-        return bool(self.page.evaluate("document.documentElement.scrollWidth > window.innerWidth"))
+        """Whether the page is wider than the window, once what is drawn by script has taken its new size."""
+        return bool(self.page.evaluate(WIDER))

@@ -99,12 +99,12 @@ def test_no_more_is_read_than_may_be_sent() -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        b'{"records": [' + b"[" * 4_000_000,
-        b'{"records": [1e400,"' + b'\\"' * 4_000_000,
-        b'{"a": {' + b'"a":1,' * 1_300_000 + b'"a": 1}}',
-        b'"' + b'\\"' * 4_000_000,
-        b"\n" * 8_000_000,
-        b'{"records"' + b" " * 8_000_000,
+        b'{"records": [' + b"[" * 1_000_000,
+        b'{"records": [1e400,"' + b'\\"' * 1_000_000,
+        b'{"a": {' + b'"a":1,' * 330_000 + b'"a": 1}}',
+        b'"' + b'\\"' * 1_000_000,
+        b"\n" * 2_000_000,
+        b'{"records"' + b" " * 2_000_000,
     ],
     ids=["brackets", "quotes in a batch", "twins", "quotes", "lines", "blanks"],
 )
@@ -115,7 +115,7 @@ def test_no_body_takes_longer_than_its_length(body: bytes) -> None:
             split_body(body, kind)
         except NoJson:
             continue
-    assert time.process_time() - began < 20
+    assert time.process_time() - began < 5
 
 
 VALUES = st.recursive(

@@ -84,7 +84,13 @@ def test_an_address_that_is_taken_gets_the_same_answer_and_its_owner_a_mail(
         visitor = person(name)
         page = ask(visitor, wanted)
         shown = page.html.replace(wanted, "WANTED").replace(f"{name}@example.org", "OWN").replace(name, "name")
-        pages.append(re.sub(r'value="[^"]*"|[0-9a-f-]{36}|\b[A-Z]{1,2}</span>|ava \w+|Carol|Alice', "", shown))
+        pages.append(
+            re.sub(
+                r'Use it by [^,]+, [0-9:]+|value="[^"]*"|[0-9a-f-]{36}|\b[A-Z]{1,2}</span>|ava \w+|Carol|Alice',
+                "",
+                shown,
+            )
+        )
     assert pages[0] == pages[1]
     assert the_letter("email_wanted").to == "bob@example.org"
     assert "Alice" not in str(the_letter("email_wanted").values)
@@ -102,16 +108,18 @@ def test_only_whoever_showed_shortly_before_who_they_are_may_ask(person: Callabl
     assert stranger(app).post("/account/email", {"email": NEW}).status in {400, 401}
 
 
-@pytest.mark.parametrize(
-    "typed",
-    ["", "alice", "alice@", "@new.example", "a b@new.example", "alice@new.example\r\nBcc: eve@example.org",
-     "alice@new.example, eve@example.org", "al\u200bice@new.example", "\uff41@new@example.org",
-     "x" * 65 + "@new.example",
-     OLD, "ALICE@EXAMPLE.ORG", "alice@\u202enew.example"],
-)  # fmt: skip
-def test_what_is_no_address_or_ones_own_is_refused(person: Callable[..., Visitor], typed: str) -> None:
+NO_ADDRESS = [
+    "", "alice", "alice@", "@new.example", "a b@new.example", "alice@new.example\r\nBcc: eve@example.org",
+    "alice@new.example, eve@example.org", "al\u200bice@new.example", "\uff41@new@example.org",
+    "x" * 65 + "@new.example", OLD, "ALICE@EXAMPLE.ORG", "alice@\u202enew.example",
+]  # fmt: skip
+
+
+def test_what_is_no_address_or_ones_own_is_refused(person: Callable[..., Visitor]) -> None:
     alice = person("alice")
-    assert ask(alice, typed).status == 422
+    page = alice.get("/account/email")
+    for typed in NO_ADDRESS:
+        assert alice.send(page, {"email": typed}).status == 422, typed
     assert letters("new_email") == []
 
 

@@ -75,15 +75,18 @@ def test_the_owner_is_told_by_mail_and_it_is_on_record(person: Callable[..., Vis
     assert entry.facts == {"from": "alice", "to": "alicia"}
 
 
-@pytest.mark.parametrize(
-    "typed",
-    ["", "al", "x" * 41, "alice", "bob", "BOB", "\uff42ob", "b\u043eb", "alice@example.org", "al ice", "\u202ealicia",
-     "ali\u200bcia", "-alicia", "\u0131van", "stra\u00dfe", "deleted:1", "../etc", "alicia\r\nx"],
-)  # fmt: skip
-def test_what_is_taken_or_no_username_is_refused(person: Callable[..., Visitor], typed: str) -> None:
+NO_USERNAME = [
+    "", "al", "x" * 41, "alice", "bob", "BOB", "\uff42ob", "b\u043eb", "alice@example.org", "al ice", "\u202ealicia",
+    "ali\u200bcia", "-alicia", "\u0131van", "stra\u00dfe", "deleted:1", "../etc", "alicia\r\nx",
+]  # fmt: skip
+
+
+def test_what_is_taken_or_no_username_is_refused(person: Callable[..., Visitor]) -> None:
     make_account("bob")
     alice = person("alice")
-    assert rename(alice, typed).status == 422
+    page = alice.get("/account/username")
+    for typed in NO_USERNAME:
+        assert alice.send(page, {"username": typed}).status == 422, typed
     assert letters() == []
     assert alice.get("/account", follow=False).status == 200
 
