@@ -13,18 +13,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A kind of act: its name, the exact facts, and words in the past tense."""
+    """A kind of act: its name, the exact facts, and words in the past tense.
+
+    `personal`: the facts that tell of a user in the user's own words or numbers; a purge takes them away.
+    """
 
     name: str
     sentence: LazyProxy
     facts: frozenset[str] = frozenset()
+    personal: frozenset[str] = frozenset()
 
 
 EVENTS: dict[str, Event] = {}
 
 
-def _event(name: str, sentence: LazyProxy, *facts: str) -> Event:
-    EVENTS[name] = Event(name, sentence, frozenset(facts))
+def _event(name: str, sentence: LazyProxy, *facts: str, personal: tuple[str, ...] = ()) -> Event:
+    EVENTS[name] = Event(name, sentence, frozenset(facts), frozenset(personal))
     return EVENTS[name]
 
 
@@ -40,7 +44,17 @@ PLAN_BEGUN = _event("account.plan_begun", words("began a coming plan"), "from", 
 LIMIT_CHANGED = _event("account.limit_changed", words("changed the own daily limit"), "from", "to")
 LIMIT_BOOSTED = _event("account.limit_boosted", words("boosted the daily limit"), "extra", "until")
 BOOST_ENDED = _event("account.boost_ended", words("ended a boost"), "extra", "until")
-ZONE_CHANGED = _event("account.zone_changed", words("changed the time zone"), "from", "to", "day_until")
+ZONE_CHANGED = _event(
+    "account.zone_changed",
+    words("changed the time zone"),
+    "from",
+    "to",
+    "day_until",
+    personal=(
+        "from",
+        "to",
+    ),
+)
 ACCOUNT_SUSPENDED = _event("account.suspended", words("suspended an account"), "from", "to")
 ACCOUNT_REACTIVATED = _event("account.reactivated", words("reactivated an account"), "from", "to")
 ACCOUNT_DELETED = _event("account.deleted", words("deleted an account"), "purge_after")
@@ -59,19 +73,37 @@ PASSWORD_CHANGED = _event("password.changed", words("changed the password"))
 REAUTH_DONE = _event("sign_in.confirmed", words("confirmed who they are"), "method")
 REAUTH_FAILED = _event("sign_in.not_confirmed", words("failed to confirm who they are"))
 SESSIONS_ENDED = _event("sign_in.all_ended", words("ended sessions of an account"))
-NOT_ME_SAID = _event("sign_in.disowned", words("said that a sign-in was not theirs"), "address")
+NOT_ME_SAID = _event("sign_in.disowned", words("said that a sign-in was not theirs"), "address", personal=("address",))
 ACCOUNT_LOCKED = _event("account.locked", words("locked an account"))
 ACCOUNT_UNLOCKED = _event("account.unlocked", words("unlocked an account"))
 EMAIL_CHANGE_ASKED = _event("email.change_asked", words("asked for another e-mail address"))
 EMAIL_CHANGE_DROPPED = _event("email.change_dropped", words("took back a wish for another e-mail address"))
 EMAIL_CHANGED = _event("email.changed", words("changed the e-mail address"))
 EMAIL_KEPT = _event("email.kept", words("took back a change of the e-mail address"))
-USERNAME_CHANGED = _event("username.changed", words("changed the username"), "from", "to")
+USERNAME_CHANGED = _event(
+    "username.changed",
+    words("changed the username"),
+    "from",
+    "to",
+    personal=(
+        "from",
+        "to",
+    ),
+)
 AUTHENTICATOR_ADDED = _event("factor.authenticator_added", words("added an authenticator app"))
 AUTHENTICATOR_REMOVED = _event("factor.authenticator_removed", words("removed the authenticator app"))
-PASSKEY_ADDED = _event("factor.passkey_added", words("added a passkey"), "name")
-PASSKEY_CHANGED = _event("factor.passkey_changed", words("renamed a passkey"), "from", "to")
-PASSKEY_REMOVED = _event("factor.passkey_removed", words("removed a passkey"), "name")
+PASSKEY_ADDED = _event("factor.passkey_added", words("added a passkey"), "name", personal=("name",))
+PASSKEY_CHANGED = _event(
+    "factor.passkey_changed",
+    words("renamed a passkey"),
+    "from",
+    "to",
+    personal=(
+        "from",
+        "to",
+    ),
+)
+PASSKEY_REMOVED = _event("factor.passkey_removed", words("removed a passkey"), "name", personal=("name",))
 RECOVERY_CODES_MADE = _event("factor.recovery_codes_made", words("made new recovery codes"))
 RECOVERY_CODE_USED = _event("factor.recovery_code_used", words("used a recovery code"), "left")
 FACTORS_RESET = _event("factor.reset", words("took away the second factors of an account"))
@@ -90,11 +122,13 @@ DATA_ASKED = _event("data.asked", words("asked for everything held"))
 MAIL_TESTED = _event("mail.tested", words("sent a test mail"))
 MAIL_RETRIED = _event("mail.retried", words("had given-up mails sent again"), "count")
 
-KEY_CREATED = _event("key.created", words("created an API key"), "name", "prefix")
+KEY_CREATED = _event("key.created", words("created an API key"), "name", "prefix", personal=("name",))
 KEY_CHANGED = _event("key.changed", words("changed an API key"), "changed")
-KEY_ROTATED = _event("key.rotated", words("replaced an API key"), "name", "prefix", "by_prefix", "ends")
-KEY_REVOKED = _event("key.revoked", words("revoked an API key"), "name", "prefix")
-KEY_LEAKED = _event("key.leaked", words("handed in a leaked API key"), "name", "prefix")
+KEY_ROTATED = _event(
+    "key.rotated", words("replaced an API key"), "name", "prefix", "by_prefix", "ends", personal=("name",)
+)
+KEY_REVOKED = _event("key.revoked", words("revoked an API key"), "name", "prefix", personal=("name",))
+KEY_LEAKED = _event("key.leaked", words("handed in a leaked API key"), "name", "prefix", personal=("name",))
 CLIENT_CREATED = _event("client.created", words("created a service client"), "name", "scopes")
 CLIENT_DISABLED = _event("client.disabled", words("disabled a service client"), "name")
 USAGE_WARNINGS_SET = _event("usage.warnings_set", words("chose about usage warnings by mail"), "on")

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from portal.core.own_data import Part
 
 
+# What belongs to the chain and says nothing of anybody.
+CHAIN = ("seq", "digest", "personal", "salt", "personal_digest", "purged_of")
+
+
 def export_of(account_id: UUID) -> list[Part]:
     """Entries by and about the account. Of others: what they are, not from where; the reason where they looked."""
 
@@ -27,7 +31,7 @@ def export_of(account_id: UUID) -> list[Part]:
             "audit",
             AuditEntry,
             or_(AuditEntry.actor_id == account_id, AuditEntry.target_id == account_id),
-            hide=("actor_id", "on_behalf_of", "request_id", "case"),
+            hide=("actor_id", "on_behalf_of", "request_id", "case", *CHAIN),
             also={
                 "by_yourself": own,
                 "actor_name": lambda entry: entry.actor_name if own(entry) else None,

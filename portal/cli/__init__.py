@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from portal import create_app, serving
 from portal.accounts.directory import UserFilter, account_named, list_users, user_record
 from portal.cli.account import account
+from portal.cli.audit import audit
 from portal.cli.backup import backup
 from portal.cli.credits import credits
 from portal.cli.frame import echo_json, fail, in_frame, load_settings, opened, ready_app, refuse_settings
@@ -48,6 +49,7 @@ def main() -> None:
 
 
 main.add_command(account)
+main.add_command(audit)
 main.add_command(backup)
 main.add_command(credits)
 main.add_command(keys)

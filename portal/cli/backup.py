@@ -12,6 +12,8 @@ import flask_migrate
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal import __version__, create_app
+from portal.audit.roots import begin_again
+from portal.audit.sealing import seal_entries
 from portal.backup.archive import Archive, BackupRefused, Manifest
 from portal.backup.loading import load_rows
 from portal.backup.making import make_backup
@@ -143,6 +145,9 @@ def _restore(settings: Settings, archive: Archive, keys: Archive | None, *, with
             if not settings.sqlite:
                 with transaction():
                     drop_schema()
+        # The files beside the database vouch for what was there before; from here on the restored one goes on.
+        seal_entries()
+        begin_again()
     return restored
 
 

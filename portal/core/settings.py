@@ -50,6 +50,8 @@ Words = Annotated[list[str], BeforeValidator(_split)]
 Kind = Literal["user", "staff", "admin"]
 # A scope of an API key: what the service behind calls one of its parts.
 KEY_SCOPE = re.compile(r"[a-z0-9][a-z0-9:._-]{0,39}")
+# Undoing, reports of one's own and the desk look back on entries of the last weeks.
+LEAST_AUDIT_DAYS = 30
 FACTORS_IN_PRODUCTION: tuple[Kind, ...] = ("staff", "admin")
 EXAMPLE_SECRETS = {"change-me", "changeme", "secret", "dev", "example", "test", "password"}
 
@@ -169,6 +171,11 @@ class Settings(BaseModel):
     log_retention_days: int = Field(
         365, ge=1, description="Days for which message logs are kept where the plan says nothing."
     )
+    audit_retention_days: int = Field(
+        0,
+        ge=0,
+        description="Days after which audit entries move into files in DATA_DIR; 0 is never, else 30 at least.",
+    )
     deleted_retention_days: int = Field(30, ge=1, description="Days for which a deleted user can be restored.")
     oidc_providers: Annotated[list[ProviderTerms], BeforeValidator(_providers)] = Field(
         [],
@@ -205,6 +212,13 @@ class Settings(BaseModel):
     def _spool(cls, value: str, info: ValidationInfo) -> str:
         if value == "redis" and not info.data.get("redis_url"):
             raise ValueError("redis needs REDIS_URL")
+        return value
+
+    @field_validator("audit_retention_days")
+    @classmethod
+    def _audit_retention(cls, value: int) -> int:
+        if 0 < value < LEAST_AUDIT_DAYS:
+            raise ValueError(f"must be 0, or {LEAST_AUDIT_DAYS} at least")
         return value
 
     @field_validator("staff_allowed_networks", "admin_allowed_networks")

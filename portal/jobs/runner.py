@@ -19,6 +19,7 @@ from flask import current_app
 from sqlalchemy import delete, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
+from portal.audit.roots import seal_and_keep
 from portal.core import clock, settings
 from portal.core.database import db, transaction
 from portal.core.errors import Conflict, Unavailable
@@ -250,14 +251,14 @@ class Clock:
         return bool(has_work and ran is not None and clock.monotonic() - ran < IDLE_S and not has_work())
 
     def stop(self) -> None:
-        """Wait for what runs, flush once more, give the locks back."""
+        """Wait for what runs, flush and seal once more, give the locks back."""
         with self.app.app_context():
             spool = spool_of(settings.current())
             spool.trigger.wake = None
         if self.scheduler.running:
             self.scheduler.shutdown(wait=True)
         with self.app.app_context():
-            for work in (spool.close, JOBS[FLUSH].work, _forget_locks):
+            for work in (spool.close, JOBS[FLUSH].work, seal_and_keep, _forget_locks):
                 try:
                     work()
                 except Exception as error:  # what waits is kept; the rest of the end must still come

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 from portal.accounts.links import tidy_links
 from portal.accounts.names import forget_reservations
+from portal.audit.archive import ARCHIVE_JOB, archive_old
+from portal.audit.roots import seal_and_keep
+from portal.audit.sealing import SEAL_JOB, entries_wait
 from portal.clients.status_checks import tidy_status_checks
 from portal.core.access import job_actor
 from portal.core.database import transaction
@@ -75,6 +78,14 @@ def something_waits() -> bool:
 
 def _seal_message_logs() -> str:
     return str(seal_message_logs())
+
+
+def _seal_audit() -> str:
+    return f"sealed {seal_and_keep()}"
+
+
+def _archive_audit() -> str:
+    return f"moved {archive_old()}"
 
 
 def _close_idle_cases() -> str:
@@ -226,6 +237,8 @@ JOBS: dict[str, Job] = {
             10,
             has_work=lies_open,
         ),
+        Job(SEAL_JOB, words("Chains new entries of the audit log."), _seal_audit, 2, has_work=entries_wait),
+        Job(ARCHIVE_JOB, words("Moves old entries of the audit log into files."), _archive_audit, 3600),
         Job("check_health", words("Looks at every part of this host."), _check_health, 30, per_host=True),
         Job("count_figures", words("Counts what the dashboard shows."), _count_figures, 15),
         Job("count_usage", words("Adds up what all users used, for the console."), _count_usage, 60),

@@ -78,7 +78,7 @@ KEPT = {
     "credit_balances": "a number that the ledger has to agree with",
     "credit_entries": "the ledger is never changed, but for what people wrote into it as a reason",
     "refunds": "so that nothing is refunded twice; without the reason",
-    "audit_entries": "what was done stays known; nothing in Doorward deletes from the audit log",
+    "audit_entries": "what was done stays known; audit.blanking takes out what is personal, and the chain stays whole",
     "kept_answers": "the caller is a service client; forgotten after a day",
     "status_checks": "the client is a service client; forgotten after a week",
     "providers": "names nobody: its client_id is who this site is at the provider",

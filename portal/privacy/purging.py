@@ -13,11 +13,13 @@ from sqlalchemy import inspect as inspect_table
 
 from portal.accounts.models import Account, State, User
 from portal.audit import events
+from portal.audit.blanking import blank_entries_of
 from portal.audit.record import Target, record
 from portal.core import clock
 from portal.core.access import job_actor
 from portal.core.data_keys import destroy_data_key
 from portal.core.database import db, transaction
+from portal.keys.models import ApiKey
 from portal.messages.export_files import drop_file
 from portal.messages.purging import purge_logs_of
 from portal.privacy.children import DROPPED
@@ -71,6 +73,8 @@ def _purge(user_id: UUID) -> None:
     purge_logs_of(user_id)
     for work_id in db.session.scalars(select(LongWork.id).where(LongWork.owner_id == user_id)).all():
         drop_file(work_id)
+    # Before their keys are gone: of those entries tell too.
+    blank_entries_of(user_id, db.session.scalars(select(ApiKey.id).where(ApiKey.user_id == user_id)).all())
     for table, theirs in DROPPED.items():
         _drop_all(table, theirs(user_id))
     with transaction():

@@ -29,8 +29,6 @@ NOT_YET: dict[str, str] = {
     "TODAY_RESET": "being built",
     "ACT_UNDONE": "being built",
     "AUDIT_EXPORTED": "being built",
-    "AUDIT_VERIFIED": "being built",
-    "AUDIT_ARCHIVED": "being built",
 }
 
 
