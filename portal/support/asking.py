@@ -90,7 +90,9 @@ def write_in_case(actor: Actor, number: str, *, words: str) -> SupportCase:
         _check_open(user)
         _reopen(case)
     say_in(case, user.id, said, by_user=True)
-    record(msgspec.structs.replace(actor, case=case.number), events.CASE_WRITTEN, target_of(user), {"reopened": reopened})
+    record(
+        msgspec.structs.replace(actor, case=case.number), events.CASE_WRITTEN, target_of(user), {"reopened": reopened}
+    )
     db.session.refresh(case)
     return case
 
