@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import msgspec
 from sqlalchemy import func, select, update
 
 from portal.accounts.lifecycle import target_of
@@ -67,7 +68,7 @@ def ask_for_help(actor: Actor, *, subject: str, words: str, decision: str = "") 
     db.session.add(case)
     db.session.flush()
     say_in(case, user.id, said, by_user=True)
-    record(actor, events.HELP_ASKED, target_of(user), {"subject": subject})
+    record(msgspec.structs.replace(actor, case=case.number), events.HELP_ASKED, target_of(user), {"subject": subject})
     return case
 
 
@@ -89,7 +90,9 @@ def write_in_case(actor: Actor, number: str, *, words: str) -> SupportCase:
         _check_open(user)
         _reopen(case)
     say_in(case, user.id, said, by_user=True)
-    record(actor, events.CASE_WRITTEN, target_of(user), {"reopened": reopened})
+    record(
+        msgspec.structs.replace(actor, case=case.number), events.CASE_WRITTEN, target_of(user), {"reopened": reopened}
+    )
     db.session.refresh(case)
     return case
 

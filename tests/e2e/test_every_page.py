@@ -49,9 +49,14 @@ ACCOUNT = [
     "/account/activity/looks",
     "/account/data",
     "/account/data/close",
+    "/account/help",
+    "/account/help/new?subject=more",
 ]
 STAFF = [
     "/staff",
+    "/staff/cases",
+    "/staff/escalations",
+    "/staff/escalations?level=3",
     "/staff?q=a",
     "/staff?q=nobody-is-called-this",
     "a:/staff?q=a",

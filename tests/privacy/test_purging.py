@@ -43,6 +43,8 @@ from portal.signin.devices import Browser, note_device
 from portal.signin.models import Authenticator, Passkey, RecoveryCode
 from portal.signin.sessions import begin_session
 from portal.signin.steps import Step, begin_step
+from portal.support.asking import ask_for_help
+from portal.support.models import Mention, Note, Reveal, Viewing
 from portal.usage.credits import grant_credits
 from portal.usage.models import UsageDetail, UsageWarning
 from portal.web.frame import Doorward
@@ -74,6 +76,7 @@ def furnish(name: str, key_of: Callable[..., str]) -> Account:
         open_for_30_minutes(actor_named("ada").because(CANARY), person.id)
         assert set_aside(f"of {name}", aside, "odd")
         db.session.add_all(ways_in(person))
+        db.session.add_all(at_the_desk(person))
         note_device(person, Browser(f"{CANARY} Linux"), "203.0.113.9")
         begin_step(Step.FACTOR, person, {"method": CANARY})
     keep_prompt(person)
@@ -81,6 +84,20 @@ def furnish(name: str, key_of: Callable[..., str]) -> Account:
     refuse(person)
     (exports_folder() / f"{ask_for_export(person)}-1.csv").write_text(CANARY)
     return person
+
+
+def at_the_desk(person: Account) -> list[Any]:
+    """A case of a person with what they wrote in it, a note that names somebody, a reveal and a viewing."""
+    now, same, own = clock.now(), new_id(), {"user_id": person.id}
+    case = ask_for_help(actor_named(person.username), subject="help", words=f"My {CANARY} is gone.")
+    shown = {"id": same, **own, "reason": CANARY, "case": case.number, "at": now, "until": now}
+    db.session.add(Note(id=same, **own, author_id=same, at=now, words=f"Wants the {CANARY}."))
+    db.session.flush()
+    return [
+        Mention(note_id=same, account_id=same),
+        Reveal(**shown, reader_id=same, field="email"),
+        Viewing(**shown, viewer_id=same),
+    ]
 
 
 def ways_in(person: Account) -> list[Any]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import timedelta
 
 import pytest
+from flask import g
 from sqlalchemy import select
 
 from portal.accounts.models import Account
@@ -18,6 +20,7 @@ from portal.core.errors import CaseNeeded, Conflict, Invalid, NotFound
 from portal.jobs.runner import run_job
 from portal.support.cases import close_case, find_held_case, in_case, open_case
 from portal.support.models import SupportCase
+from portal.web.acting import acting_by_header
 from portal.web.frame import Doorward
 from tests.people import acting, actor_named, make_account, open_case_for
 from tests.visitor import Visitor
@@ -121,3 +124,12 @@ def test_a_job_or_a_user_needs_no_case(alice: Account) -> None:
     who: Actor = actor_named("alice")
     assert in_case(who, alice.id) is who
     check_case(who, alice.id)
+
+
+def test_the_api_names_the_case_in_a_header(app: Doorward, alice: Account) -> None:
+    number = open_case_for("theo", alice)
+    for header, acts in ((f" {number.lower()}", True), ("", False), ("C-222222", False), (number + "\u00df", False)):
+        with app.test_request_context(headers={"X-Case": header}):
+            g.actor = actor_named("theo")
+            with nullcontext() if acts else pytest.raises(CaseNeeded):
+                assert acting_by_header(alice.id, "They asked again.").reason == "They asked again."

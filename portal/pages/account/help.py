@@ -70,7 +70,8 @@ def new() -> ResponseReturnValue:
         if attempt.done:
             flash(gettext("Your case %(number)s is open. The answer will stand here.", number=case.number), "green")
             return redirect(url_for("account.help.show", number=case.number))
-    return render_template("account/help/new.html", form=form), _status(form, bounded)
+    status = _status(form, bounded)
+    return render_template("account/help/new.html", form=form), status
 
 
 @blueprint.route("/<number>", methods=["GET", "POST"])
