@@ -132,7 +132,10 @@ GET  /admin/clients/new                            302 404 404 404 404 403 200 3
 POST /admin/clients/new                            401 404 404 404 404 403 422 401
 GET  /admin/days.json                              302 404 404 404 404 200 200 302
 GET  /admin/deleted                                302 404 404 404 404 403 200 302
-POST /admin/deleted/<uuid:user_id>/restore         401 404 404 404 404 403 302 401
+GET  /admin/deleted/<uuid:user_id>/purge           302 404 404 404 404 403 200 302
+POST /admin/deleted/<uuid:user_id>/purge           401 404 404 404 404 403 422 401
+GET  /admin/deleted/<uuid:user_id>/restore         302 404 404 404 404 403 200 302
+POST /admin/deleted/<uuid:user_id>/restore         401 404 404 404 404 403 422 401
 GET  /admin/exports/<uuid:user_id>/new             302 404 404 404 404 403 200 302
 POST /admin/exports/<uuid:user_id>/new             401 404 404 404 404 403 422 401
 GET  /admin/factors/<uuid:account_id>              302 404 404 404 404 403 200 302
@@ -283,6 +286,9 @@ POST /staff/cases/<number>/close                   401 404 422 422 422 404 404 4
 POST /staff/cases/<number>/hand                    401 404 422 422 422 404 404 401
 GET  /staff/cases/new/<uuid:user_id>               302 404 200 200 200 404 404 302
 POST /staff/cases/new/<uuid:user_id>               401 404 422 422 422 404 404 401
+GET  /staff/deleted                                302 404 403 403 200 404 404 302
+GET  /staff/deleted/<uuid:user_id>                 302 404 403 403 302 404 404 302
+POST /staff/deleted/<uuid:user_id>                 401 404 403 403 302 404 404 401
 GET  /staff/escalations                            302 404 200 200 200 404 404 302
 GET  /staff/exports/<uuid:user_id>/new             302 404 403 403 200 404 404 302
 POST /staff/exports/<uuid:user_id>/new             401 404 403 403 422 404 404 401
@@ -344,7 +350,9 @@ OBJECTS = {
     "filename": "file",
     "/admin/users/<uuid:user_id>/reactivate": "sid",
     "/admin/users/<uuid:user_id>/invite": "ivy",
+    "/admin/deleted/<uuid:user_id>/purge": "dora",
     "/admin/deleted/<uuid:user_id>/restore": "dora",
+    "/staff/deleted/<uuid:user_id>": "dora",
     "/admin/staff/<uuid:staff_id>/reactivate": "tom",
     "/admin/staff/<uuid:staff_id>/invite": "ted",
     "/confirm/<token>": "confirm",

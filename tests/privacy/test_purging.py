@@ -43,6 +43,7 @@ from portal.signin.devices import Browser, note_device
 from portal.signin.models import Authenticator, Passkey, RecoveryCode
 from portal.signin.sessions import begin_session
 from portal.signin.steps import Step, begin_step
+from portal.support.models import CaseMessage, Mention, Note, Reveal, SupportCase, Viewing
 from portal.usage.credits import grant_credits
 from portal.usage.models import UsageDetail, UsageWarning
 from portal.web.frame import Doorward
@@ -74,6 +75,7 @@ def furnish(name: str, key_of: Callable[..., str]) -> Account:
         open_for_30_minutes(actor_named("ada").because(CANARY), person.id)
         assert set_aside(f"of {name}", aside, "odd")
         db.session.add_all(ways_in(person))
+        come_to_the_desk(person)
         note_device(person, Browser(f"{CANARY} Linux"), "203.0.113.9")
         begin_step(Step.FACTOR, person, {"method": CANARY})
     keep_prompt(person)
@@ -94,6 +96,31 @@ def ways_in(person: Account) -> list[Any]:
         RecoveryCode(**own, id=new_id(), digest=b"x", created_at=now),
         ExternalIdentity(**own, **elsewhere, id=new_id(), email=f"{CANARY}@example.org", created_at=now),
     ]
+
+
+def come_to_the_desk(person: Account) -> None:
+    """A case about a person with a message in it, a note with a mention, a reveal and a viewing."""
+    now, of, tess = clock.now(), {"user_id": person.id}, new_id()
+    case = SupportCase(
+        **of,
+        id=new_id(),
+        number=f"C-{person.username[:8]}",
+        opened_by=tess,
+        opened_at=now,
+        subject="help",
+        channel="page",
+        reason=CANARY,
+        state="waiting",
+        waiting_since=now,
+        used_at=now,
+    )
+    note = Note(**of, id=new_id(), author_id=tess, at=now, words=CANARY)
+    look = {**of, "reason": CANARY, "at": now, "until": now}
+    db.session.add_all([case, note, Reveal(**look, id=new_id(), reader_id=tess, field="email")])
+    db.session.add(Viewing(**look, id=new_id(), viewer_id=tess))
+    db.session.flush()
+    said = {"id": new_id(), "author_id": person.id, "by_user": True, "at": now, "words": CANARY}
+    db.session.add_all([CaseMessage(case_id=case.id, **said), Mention(note_id=note.id, account_id=tess)])
 
 
 def remove(person: Account, name: str) -> None:
