@@ -215,6 +215,8 @@ POST /admin/users/<uuid:user_id>/plan/take-back     401 404 404 404 404 403 409 
 POST /admin/users/<uuid:user_id>/reactivate        401 404 404 404 404 403 302 401
 POST /admin/users/<uuid:user_id>/reset             401 404 404 404 404 403 200 401
 POST /admin/users/<uuid:user_id>/suspend           401 404 404 404 404 403 422 401
+GET  /admin/users/<uuid:user_id>/record            302 404 404 404 404 403 200 302
+POST /admin/users/<uuid:user_id>/record            401 404 404 404 404 403 422 401
 GET  /admin/users/<uuid:user_id>/view              302 404 404 404 404 403 403 302
 GET  /admin/users/<uuid:user_id>/view/<page>       302 404 404 404 404 403 403 302
 GET  /admin/users/<uuid:user_id>/view/begin        302 404 404 404 404 403 200 302
@@ -301,6 +303,8 @@ GET  /staff/users/<uuid:user_id>/months.json       302 404 200 200 200 404 404 3
 GET  /staff/users/<uuid:user_id>/refusals          302 404 200 200 200 404 404 302
 GET  /staff/users/<uuid:user_id>/refusals/<uuid:decision_id> 302 404 200 200 200 404 404 302
 GET  /staff/users/<uuid:user_id>/usage             302 404 200 200 200 404 404 302
+GET  /staff/users/<uuid:user_id>/record            302 404 403 403 302 404 404 302
+POST /staff/users/<uuid:user_id>/record            401 404 403 403 302 404 404 401
 GET  /staff/users/<uuid:user_id>/view              302 404 403 302 302 404 404 302
 GET  /staff/users/<uuid:user_id>/view/<page>       302 404 403 302 302 404 404 302
 GET  /staff/users/<uuid:user_id>/view/begin        302 404 403 302 302 404 404 302

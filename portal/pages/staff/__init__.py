@@ -14,6 +14,7 @@ from portal.pages.staff import (
     desk,
     escalations,
     exports,
+    record,
     users,
     view,
 )
@@ -31,6 +32,7 @@ SUBJECTS = (
     desk,
     escalations,
     exports,
+    record,
     users,
     view,
 )
