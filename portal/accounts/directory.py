@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Select, false, select, text
 from sqlalchemy.orm import selectin_polymorphic
 
-from portal.accounts.models import Account, Admin, Kind, StaffMember, State, User
+from portal.accounts.models import Account, Admin, Kind, ReservedName, StaffMember, State, User
 from portal.core.access import Capability, needs
 from portal.core.database import db, dialect_name
 from portal.core.errors import NotFound
@@ -136,6 +136,19 @@ def user_record(actor: Actor, user_id: UUID) -> User:
     if user is None or user.state == State.DELETED:
         raise NotFound
     return user
+
+
+@needs(Capability.USER_FIND)
+def user_to_help(actor: Actor, user_id: UUID) -> User:
+    """The user whom a case may be about: one that is there, and for whoever restores users a deleted one whose names
+    are kept for them still. Raises NotFound.
+    """
+    user = db.session.get(User, user_id)
+    if user is not None and user.state == State.DELETED and actor.may(Capability.USER_RESTORE):
+        kept = select(ReservedName.account_id).where(ReservedName.account_id == user_id).limit(1)
+        if db.session.scalar(kept) is not None:
+            return user
+    return user_record(actor, user_id)
 
 
 @needs(Capability.STAFF_MANAGE)

@@ -59,6 +59,7 @@ ACCOUNT_SUSPENDED = _event("account.suspended", words("suspended an account"), "
 ACCOUNT_REACTIVATED = _event("account.reactivated", words("reactivated an account"), "from", "to")
 ACCOUNT_DELETED = _event("account.deleted", words("deleted an account"), "purge_after")
 ACCOUNT_RESTORED = _event("account.restored", words("restored an account"))
+PURGE_ASKED = _event("account.purge_asked", words("had a deleted account purged before its time"))
 ACCOUNT_PURGED = _event("account.purged", words("purged a deleted account"))
 FIRST_ADMIN_MADE = _event("admin.first", words("made the first admin"))
 STAFF_CHANGED = _event("staff.changed", words("changed a staff level"), "from", "to")

@@ -26,6 +26,7 @@ LOOKS = {
         events.RECORD_VIEWED,
         events.VIEW_OPENED,
         events.VIEW_CLOSED,
+        events.RECORD_EXPORTED,
         events.CONTENT_OPENED,
         events.CONTENT_READ,
         events.CONTENT_SEARCHED,

@@ -26,7 +26,7 @@ from portal.messages.purging import PURGE_JOB, purge_message_logs
 from portal.messages.sealing_job import lies_open, seal_message_logs
 from portal.privacy.closing import CLOSE_JOB, close_accounts
 from portal.privacy.own_data_files import OWN_DATA_WORKER
-from portal.privacy.purging import PURGE_USERS_JOB, purge_deleted_users
+from portal.privacy.purging import PURGE_USERS_JOB, purge_deleted_users, purge_is_due
 from portal.repeats.service import forget_kept
 from portal.signin.devices import tidy_devices
 from portal.signin.ending import forget_sessions
@@ -278,7 +278,13 @@ JOBS: dict[str, Job] = {
             3600,
         ),
         Job(CLOSE_JOB, words("Deletes accounts whose owners left and did not come back."), _close_accounts, 600),
-        Job(PURGE_USERS_JOB, words("Purges deleted users whose time is over."), _purge_deleted_users, 3600),
+        Job(
+            PURGE_USERS_JOB,
+            words("Purges deleted users whose time is over."),
+            _purge_deleted_users,
+            60,
+            has_work=purge_is_due,
+        ),
         Job(CLOSE_CASES_JOB, words("Ends cases in which nothing was done for an hour."), _close_idle_cases, 60),
         Job("tidy_status_checks", words("Deletes status checks older than 7 days."), _tidy_status_checks, 3600),
         Job("forget_mails", words("Deletes mails that left, or were given up, over 30 days ago."), _forget_mails, 3600),

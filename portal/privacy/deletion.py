@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 
 from portal.accounts import names
 from portal.accounts.lifecycle import raise_epoch, target_of
 from portal.accounts.links import forget_links
-from portal.accounts.models import Account, State, User
+from portal.accounts.models import Account, ReservedName, State, User
 from portal.audit import events
 from portal.audit.record import Target, record
 from portal.core import clock, crypto, settings
-from portal.core.access import Capability, needs, outranks, recently
+from portal.core.access import Capability, check_case, needs, outranks, recently
 from portal.core.database import db
 from portal.core.errors import Conflict, Forbidden, Invalid, NotFound
+from portal.core.ids import parse_id
+from portal.core.masks import mask_email
 from portal.core.pages import Page, page_of
-from portal.core.text import folded, gettext
+from portal.core.text import BadName, canonical_email, canonical_username, folded, gettext
+from portal.keys.models import ApiKey
 from portal.keys.service import revoke_all_keys
 from portal.privacy.models import DeletedUser
 from portal.support.cases import close_cases_of
@@ -37,6 +41,23 @@ PERSONAL = (
     "password_hash",
     "state",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedSeen:
+    """A deleted user as whoever may restore them sees them; the e-mail is masked for who sees none. `state` is what it
+    would be again, `keys` how many stay revoked.
+    """
+
+    id: UUID
+    username: str
+    email: str
+    state: str
+    keys: int
+    deleted_at: datetime
+    deleted_by: str
+    reason: str
+    purge_after: datetime
 
 
 def _place(user_id: UUID) -> str:
@@ -102,17 +123,13 @@ def delete_user(actor: Actor, user_id: UUID, *, typed_name: str) -> DeletedUser:
     return deleted
 
 
-@needs(Capability.USER_DELETE)
+@needs(Capability.USER_DELETE, Capability.USER_RESTORE, case=True)
 @recently(factor=True)
 def restore_user(actor: Actor, user_id: UUID) -> User:
     """Put the personal data back. Sessions, tokens and keys of before stay dead. Raises NotFound, Forbidden,
-    Conflict."""
-    user = db.session.get(User, user_id)
-    deleted = db.session.get(DeletedUser, user_id)
-    if user is None or deleted is None or user.state != State.DELETED or not deleted.sealed:
-        raise NotFound  # also once the purge has begun
-    if not outranks(actor, user.rank):
-        raise Forbidden
+    Conflict, CaseNeeded, Invalid at "reason"."""
+    check_case(actor, user_id)
+    user, deleted = restorable(actor, user_id)
     kept = crypto.unseal(deleted.sealed, place=_place(user.id))
     _keep_names_single(user.id, kept)
     verified = kept.pop("email_verified_at")
@@ -127,6 +144,71 @@ def restore_user(actor: Actor, user_id: UUID) -> User:
     db.session.delete(deleted)
     record(actor, events.ACCOUNT_RESTORED, target_of(user))
     return user
+
+
+@needs(Capability.USER_DELETE, Capability.USER_RESTORE)
+def restorable(actor: Actor, user_id: UUID) -> tuple[User, DeletedUser]:
+    """A deleted user who can still be restored, and the row of the deletion. Raises NotFound, Forbidden."""
+    user = db.session.get(User, user_id)
+    deleted = db.session.get(DeletedUser, user_id)
+    if user is None or deleted is None or user.state != State.DELETED or not deleted.sealed:
+        raise NotFound  # also once the purge has begun
+    if not outranks(actor, user.rank):
+        raise Forbidden
+    return user, deleted
+
+
+@needs(Capability.USER_DELETE, Capability.USER_RESTORE)
+def see_deleted(actor: Actor, user_id: UUID) -> DeletedSeen:
+    """A deleted user before anything is done with them. Leaves an entry of the look. Raises NotFound, Forbidden."""
+    user, deleted = restorable(actor, user_id)
+    kept = crypto.unseal(deleted.sealed, place=_place(user.id))
+    email = kept["email"] or ""
+    record(actor, events.RECORD_VIEWED, Target("user", user.id, None))
+    owned = select(func.count()).select_from(ApiKey).where(ApiKey.user_id == user_id)
+    return DeletedSeen(
+        id=user.id,
+        username=kept["username"],
+        email=email if actor.may(Capability.USER_CONTACT) else mask_email(email),
+        state=kept["state"],
+        keys=db.session.scalar(owned) or 0,
+        deleted_at=deleted.deleted_at,
+        deleted_by=deleted.deleted_by,
+        reason=deleted.reason,
+        purge_after=deleted.purge_after,
+    )
+
+
+@needs(Capability.USER_DELETE, Capability.USER_RESTORE)
+def find_deleted(actor: Actor, typed: str) -> UUID | None:
+    """The deleted user with this very username, e-mail address or id, if they can still be restored.
+
+    Of a deleted user no name is held, only the digest that keeps it from others: no part of one finds anything.
+    """
+    wanted = typed.strip()
+    if (found := parse_id(wanted)) is None:
+        found = _holder_of(wanted)
+    kept = select(DeletedUser.user_id).where(DeletedUser.user_id == found, DeletedUser.sealed != "")
+    return db.session.scalar(kept) if found is not None else None
+
+
+def _holder_of(typed: str) -> UUID | None:
+    """Who holds the name that was typed in reserve, as deleted users do."""
+    digests = []
+    for kind, canonical in (("username", canonical_username), ("email", canonical_email)):
+        try:
+            digests += crypto.keyed_digests(f"reserved-{kind}", canonical(typed))
+        except BadName:
+            continue
+    held = select(ReservedName.account_id).where(ReservedName.digest.in_(digests))
+    deleted = held.join(DeletedUser, DeletedUser.user_id == ReservedName.account_id)
+    return db.session.scalar(deleted.limit(1)) if digests else None
+
+
+def sealed_name(user_id: UUID, deleted: DeletedUser) -> str:
+    """The username that a deleted user had."""
+    kept: str = crypto.unseal(deleted.sealed, place=_place(user_id))["username"]
+    return kept
 
 
 def _keep_names_single(user_id: UUID, kept: dict[str, Any]) -> None:
@@ -147,5 +229,5 @@ def list_deleted(actor: Actor, cursor: str | None = None) -> tuple[Page[DeletedU
         cursor,
         purpose="deleted",
     )
-    opened = {row.user_id: crypto.unseal(row.sealed, place=_place(row.user_id))["username"] for row in page.items}
+    opened = {row.user_id: sealed_name(row.user_id, row) for row in page.items}
     return page, opened

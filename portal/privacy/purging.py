@@ -16,13 +16,16 @@ from portal.audit import events
 from portal.audit.blanking import blank_entries_of
 from portal.audit.record import Target, record
 from portal.core import clock
-from portal.core.access import job_actor
+from portal.core.access import Capability, job_actor, needs, recently
 from portal.core.data_keys import destroy_data_key
 from portal.core.database import db, transaction
+from portal.core.errors import Invalid, NotFound
+from portal.core.text import folded, gettext
 from portal.keys.models import ApiKey
 from portal.messages.export_files import drop_file
 from portal.messages.purging import purge_logs_of
 from portal.privacy.children import DROPPED
+from portal.privacy.deletion import restorable, sealed_name
 from portal.privacy.models import DeletedUser
 from portal.usage.models import CreditEntry, Refund
 from portal.work.models import LongWork
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from sqlalchemy import ColumnElement
+
+    from portal.core.actor import Actor
 
 BATCH = 500
 PURGE_USERS_JOB = "purge_deleted_users"
@@ -48,24 +53,52 @@ def purge_deleted_users() -> int:
     return count
 
 
+def purge_is_due() -> bool:
+    """Whether there is a deleted user whose time is over."""
+    due = select(DeletedUser.user_id).where(DeletedUser.purge_after <= clock.now())
+    return db.session.scalar(due.limit(1)) is not None
+
+
+@needs(Capability.USER_DELETE, case=True)
+@recently(factor=True)
+def purge_now(actor: Actor, user_id: UUID, *, typed_name: str) -> None:
+    """Purge a deleted user before their time: final with this transaction, and done by the job within a minute or so.
+
+    Wants a reason and the username typed once more. Raises NotFound, Forbidden, Invalid at "username" and "reason".
+    """
+    _, deleted = restorable(actor, user_id)
+    if folded(typed_name.strip()) != folded(sealed_name(user_id, deleted)):
+        raise Invalid({"username": gettext("This is not the username of the record.")})
+    if not _make_final(user_id):
+        raise NotFound
+    _write(update(DeletedUser).where(DeletedUser.user_id == user_id).values(purge_after=clock.now()))
+    record(actor, events.PURGE_ASKED, Target("user", user_id, None))
+
+
 def _begin(user_id: UUID) -> bool:
-    """Make it final: empty what a restore would need and destroy the key. False: somebody was quicker."""
+    """Make it final, in a transaction of its own. False: somebody was quicker."""
     with transaction():
-        # A new version: a restore that has read the row already fails now.
-        deleted = db.session.scalar(
-            update(Account)
-            .where(Account.id == user_id, Account.state == State.DELETED.value)
-            .values(version=Account.version + 1, epoch=Account.epoch + 1)
-            .returning(Account.id)
-            .execution_options(synchronize_session=False)
-        )
-        if deleted is None:
-            return False
-        row = DeletedUser.user_id == user_id
-        _write(update(DeletedUser).where(row).values(sealed="", reason="", deleted_by=""))
-        _write(update(User).where(User.account_id == user_id).values(keep_messages="nothing"))
-        destroy_data_key(user_id)
+        begun = _make_final(user_id)
     db.session.expire_all()
+    return begun
+
+
+def _make_final(user_id: UUID) -> bool:
+    """Empty what a restore would need and destroy the key. False: the user is not deleted, or no more."""
+    # A new version: a restore that has read the row already fails now.
+    deleted = db.session.scalar(
+        update(Account)
+        .where(Account.id == user_id, Account.state == State.DELETED.value)
+        .values(version=Account.version + 1, epoch=Account.epoch + 1)
+        .returning(Account.id)
+        .execution_options(synchronize_session=False)
+    )
+    if deleted is None:
+        return False
+    row = DeletedUser.user_id == user_id
+    _write(update(DeletedUser).where(row).values(sealed="", reason="", deleted_by=""))
+    _write(update(User).where(User.account_id == user_id).values(keep_messages="nothing"))
+    destroy_data_key(user_id)
     return True
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy import exists, func, select, update
 
-from portal.accounts.directory import user_record
+from portal.accounts.directory import user_to_help
 from portal.accounts.lifecycle import target_of
 from portal.accounts.models import Account
 from portal.audit import events
@@ -66,7 +66,7 @@ def open_case(actor: Actor, user_id: UUID, *, reason: str, channel: str, referen
     """Open a case about a user who asks at the desk, and hold it. Raises Conflict where the actor holds one about the
     same user already, Invalid, NotFound.
     """
-    user = user_record(actor, user_id)
+    user = user_to_help(actor, user_id)
     said, faults = plain_words(reason), {}
     if not can_be_kept(said, MOST_REASON):
         faults["reason"] = gettext("Say in at most 500 characters what it is about.")

@@ -77,6 +77,8 @@ ADMIN = [
     "a:/admin/users:/edit",
     "a:/admin/users:/ledger",
     "/admin/deleted",
+    "a:/admin/users:/view/begin",
+    "a:/admin/users:/view",
     "/admin/staff",
     "/admin/staff/new",
     "a:/admin/staff",

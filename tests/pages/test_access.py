@@ -132,7 +132,10 @@ GET  /admin/clients/new                            302 404 404 404 404 403 200 3
 POST /admin/clients/new                            401 404 404 404 404 403 422 401
 GET  /admin/days.json                              302 404 404 404 404 200 200 302
 GET  /admin/deleted                                302 404 404 404 404 403 200 302
-POST /admin/deleted/<uuid:user_id>/restore         401 404 404 404 404 403 302 401
+GET  /admin/deleted/<uuid:user_id>/purge           302 404 404 404 404 403 200 302
+POST /admin/deleted/<uuid:user_id>/purge           401 404 404 404 404 403 422 401
+GET  /admin/deleted/<uuid:user_id>/restore         302 404 404 404 404 403 200 302
+POST /admin/deleted/<uuid:user_id>/restore         401 404 404 404 404 403 422 401
 GET  /admin/exports/<uuid:user_id>/new             302 404 404 404 404 403 200 302
 POST /admin/exports/<uuid:user_id>/new             401 404 404 404 404 403 422 401
 GET  /admin/factors/<uuid:account_id>              302 404 404 404 404 403 200 302
@@ -212,6 +215,8 @@ POST /admin/users/<uuid:user_id>/plan/take-back     401 404 404 404 404 403 409 
 POST /admin/users/<uuid:user_id>/reactivate        401 404 404 404 404 403 302 401
 POST /admin/users/<uuid:user_id>/reset             401 404 404 404 404 403 200 401
 POST /admin/users/<uuid:user_id>/suspend           401 404 404 404 404 403 422 401
+GET  /admin/users/<uuid:user_id>/record            302 404 404 404 404 403 200 302
+POST /admin/users/<uuid:user_id>/record            401 404 404 404 404 403 422 401
 GET  /admin/users/<uuid:user_id>/view              302 404 404 404 404 403 403 302
 GET  /admin/users/<uuid:user_id>/view/<page>       302 404 404 404 404 403 403 302
 GET  /admin/users/<uuid:user_id>/view/begin        302 404 404 404 404 403 200 302
@@ -283,6 +288,9 @@ POST /staff/cases/<number>/close                   401 404 422 422 422 404 404 4
 POST /staff/cases/<number>/hand                    401 404 422 422 422 404 404 401
 GET  /staff/cases/new/<uuid:user_id>               302 404 200 200 200 404 404 302
 POST /staff/cases/new/<uuid:user_id>               401 404 422 422 422 404 404 401
+GET  /staff/deleted                                302 404 403 403 200 404 404 302
+GET  /staff/deleted/<uuid:user_id>                 302 404 403 403 302 404 404 302
+POST /staff/deleted/<uuid:user_id>                 401 404 403 403 302 404 404 401
 GET  /staff/escalations                            302 404 200 200 200 404 404 302
 GET  /staff/exports/<uuid:user_id>/new             302 404 403 403 200 404 404 302
 POST /staff/exports/<uuid:user_id>/new             401 404 403 403 422 404 404 401
@@ -295,6 +303,8 @@ GET  /staff/users/<uuid:user_id>/months.json       302 404 200 200 200 404 404 3
 GET  /staff/users/<uuid:user_id>/refusals          302 404 200 200 200 404 404 302
 GET  /staff/users/<uuid:user_id>/refusals/<uuid:decision_id> 302 404 200 200 200 404 404 302
 GET  /staff/users/<uuid:user_id>/usage             302 404 200 200 200 404 404 302
+GET  /staff/users/<uuid:user_id>/record            302 404 403 403 302 404 404 302
+POST /staff/users/<uuid:user_id>/record            401 404 403 403 302 404 404 401
 GET  /staff/users/<uuid:user_id>/view              302 404 403 302 302 404 404 302
 GET  /staff/users/<uuid:user_id>/view/<page>       302 404 403 302 302 404 404 302
 GET  /staff/users/<uuid:user_id>/view/begin        302 404 403 302 302 404 404 302
@@ -344,7 +354,9 @@ OBJECTS = {
     "filename": "file",
     "/admin/users/<uuid:user_id>/reactivate": "sid",
     "/admin/users/<uuid:user_id>/invite": "ivy",
+    "/admin/deleted/<uuid:user_id>/purge": "dora",
     "/admin/deleted/<uuid:user_id>/restore": "dora",
+    "/staff/deleted/<uuid:user_id>": "dora",
     "/admin/staff/<uuid:staff_id>/reactivate": "tom",
     "/admin/staff/<uuid:staff_id>/invite": "ted",
     "/confirm/<token>": "confirm",

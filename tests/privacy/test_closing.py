@@ -134,7 +134,7 @@ def test_who_is_restored_after_leaving_does_not_leave_once_more(person: Callable
     clock.shift(GRACE + timedelta(seconds=1))
     assert close_accounts() == 1
     with transaction():
-        restore_user(actor_named("ada"), alice_id)
+        restore_user(actor_named("ada").because("came back"), alice_id)
     assert state_of("alice") == "active"
     assert close_accounts() == 0
 

@@ -46,7 +46,7 @@ def remove(account: Account, *, typed: str = "alice", reason: str = "asked for i
 
 def restore(account: Account) -> None:
     with transaction():
-        restore_user(actor_named("ada"), account.id)
+        restore_user(actor_named("ada").because("came back"), account.id)
 
 
 def test_the_live_row_keeps_its_id_and_nothing_personal(alice: Account) -> None:
@@ -191,7 +191,7 @@ def test_staff_admins_and_nobody_are_not_deleted_here(alice: Account) -> None:
         with pytest.raises(NotFound):
             delete_user(ada.because("x"), account_id, typed_name=name)
         with pytest.raises(NotFound):
-            restore_user(ada, account_id)
+            restore_user(ada.because("x"), account_id)
 
 
 def test_the_deleted_are_listed_latest_first_with_their_names(alice: Account) -> None:

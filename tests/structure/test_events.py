@@ -21,7 +21,6 @@ HOME = "portal.audit.events"
 # Declared before what they tell can happen.
 NOT_YET: dict[str, str] = {
     "FIELD_REVEALED": "being built",
-    "RECORD_EXPORTED": "being built",
     "NOTE_ADDED": "being built",
     "NOTE_CHANGED": "being built",
     "NOTE_REMOVED": "being built",

@@ -26,7 +26,9 @@ BELOW = {
     "account.passkeys": "security",
     "account.password": "security",
     "account.recovery_codes": "security",
+    "admin.record": "users/<uuid:user_id>",
     "admin.view": "users/<uuid:user_id>",
+    "staff.record": "users/<uuid:user_id>",
     "staff.view": "users/<uuid:user_id>",
 }
 # The subject that answers at the audience's own address. Public pages have addresses of their own.

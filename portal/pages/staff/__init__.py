@@ -10,9 +10,11 @@ from portal.core.access import Capability
 from portal.core.text import gettext
 from portal.pages.staff import (
     cases,
+    deleted,
     desk,
     escalations,
     exports,
+    record,
     users,
     view,
 )
@@ -26,9 +28,11 @@ if TYPE_CHECKING:
 
 SUBJECTS = (
     cases,
+    deleted,
     desk,
     escalations,
     exports,
+    record,
     users,
     view,
 )
@@ -54,6 +58,7 @@ def frame() -> dict[str, Any]:
         Entry(gettext("Desk"), "staff.desk.index", "headset", Capability.USER_FIND),
         Entry(gettext("My cases"), "staff.cases.index", "bell", Capability.CASE_WORK, for_me),
         Entry(gettext("Queue"), "staff.escalations.index", "inbox", Capability.CASE_WORK, waiting),
+        Entry(gettext("Deleted users"), "staff.deleted.index", "trash", Capability.USER_RESTORE),
     ]
     return {
         "navigation": navigation(entries, who),

@@ -11,7 +11,7 @@ from flask_wtf import FlaskForm
 from wtforms import RadioField, SelectChoice, SelectField, StringField, TextAreaField
 from wtforms.validators import InputRequired, Length
 
-from portal.accounts.directory import user_record
+from portal.accounts.directory import user_to_help
 from portal.core.access import Capability
 from portal.core.actor import MOST_REASON
 from portal.core.errors import Conflict, Forbidden
@@ -188,8 +188,9 @@ def _page(
 @requires(Capability.CASE_WORK)
 def new(user_id: UUID) -> ResponseReturnValue:
     """Open a case about this user, and go back to where one was wanted."""
-    user = user_record(actor(), user_id)
-    target = local_target(request.values.get("next"), url_for("staff.users.show", user_id=user_id))
+    user = user_to_help(actor(), user_id)
+    record = "staff.deleted.show" if user.state == "deleted" else "staff.users.show"
+    target = local_target(request.values.get("next"), url_for(record, user_id=user_id))
     form = CaseForm()
     if form.validate_on_submit():
         with told_beside(form) as attempt:
@@ -203,5 +204,7 @@ def new(user_id: UUID) -> ResponseReturnValue:
         if attempt.done:
             flash(gettext("Case %(number)s is open.", number=case.number), "green")
             return redirect(target)
-    page = render_template("staff/cases/new.html", form=form, user=user, target=target)
+    page = render_template(
+        "staff/cases/new.html", form=form, user=user, target=target, record_url=url_for(record, user_id=user_id)
+    )
     return page, 422 if form.is_submitted() else 200

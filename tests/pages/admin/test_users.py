@@ -167,5 +167,7 @@ def test_deleting_needs_the_name_and_can_be_undone(person: Person, browser: Brow
     assert "gone" in listed.text
     assert ada.get(address).status == 404
     assert browser("nobody").sign_in("bob").status == 422
-    assert ada.send(listed, to=f"/admin/deleted/{bob.id}/restore").path == address
+    preview = ada.get(f"/admin/deleted/{bob.id}/restore")
+    assert ada.send(preview, {"reason": " "}).status == 422
+    assert ada.send(preview, {"reason": "A mistake."}).path == address
     assert browser("bob").get("/account").status == 200
