@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import or_
 
 from portal.audit.models import AuditEntry
-from portal.audit.reading import LOOKS
+from portal.audit.reading import reason_told
 from portal.core.own_data import part_of
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ CHAIN = ("seq", "digest", "personal", "salt", "personal_digest", "purged_of")
 
 
 def export_of(account_id: UUID) -> list[Part]:
-    """Entries by and about the account. Of others: what they are, not from where; the reason where they looked."""
+    """Entries by and about the account. Of others: what they are, not from where; of people, why they did it."""
 
     def own(entry: Any) -> bool:
         return bool(entry.actor_id == account_id)
@@ -36,7 +36,7 @@ def export_of(account_id: UUID) -> list[Part]:
                 "by_yourself": own,
                 "actor_name": lambda entry: entry.actor_name if own(entry) else None,
                 "address": lambda entry: entry.address if own(entry) else None,
-                "reason": lambda entry: entry.reason if own(entry) or entry.event in LOOKS else None,
+                "reason": lambda entry: entry.reason if own(entry) else reason_told(entry),
             },
         )
     ]

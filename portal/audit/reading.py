@@ -10,6 +10,7 @@ from sqlalchemy import select
 from portal.audit import events
 from portal.audit.models import AuditEntry
 from portal.core.access import Capability, needs
+from portal.core.actor import ActorKind
 from portal.core.database import db
 from portal.core.pages import Page, page_of
 
@@ -24,6 +25,7 @@ LOOKS = {
     event.name
     for event in (
         events.RECORD_VIEWED,
+        events.FIELD_REVEALED,
         events.VIEW_OPENED,
         events.VIEW_CLOSED,
         events.RECORD_EXPORTED,
@@ -33,6 +35,15 @@ LOOKS = {
         events.LOGS_EXPORTED,
     )
 }
+
+
+# Who says why for the person concerned to read. A job gives no reason, and that of a client's change is its own affair.
+REASONED = {ActorKind.STAFF.value, ActorKind.ADMIN.value, ActorKind.OPERATOR.value}
+
+
+def reason_told(entry: AuditEntry) -> str | None:
+    """Why somebody else looked at an account or changed it, as its owner is told; None where they are not."""
+    return entry.reason if entry.event in LOOKS or entry.actor_kind in REASONED else None
 
 
 @dataclass(frozen=True, slots=True)

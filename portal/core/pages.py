@@ -16,6 +16,8 @@ from portal.core.database import db
 from portal.core.errors import Malformed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy import ColumnElement, Select
 
 T = TypeVar("T")
@@ -98,9 +100,43 @@ def page_of(
     if back:
         rows.reverse()
 
+    return _cut(rows, lambda row: _place(row, order), more=more, back=back, begun=begun, purpose=purpose)
+
+
+def merged_page(
+    sources: list[tuple[Select[Any], list[Any]]], cursor: str | None, *, purpose: str, size: int = PAGE_SIZE
+) -> Page[Any]:
+    """The page at `cursor` of several lists read as one, newest first: a bounded stretch of each, whatever their size.
+
+    Each is a query with its order, an instant and then an id, both descending. A row that stands in two of them is one.
+    Raises Malformed for a bad cursor."""
+    found: dict[tuple[Any, ...], Any] = {}
+    back = begun = False
+    for query, order in sources:
+        stretch, back, begun = placed(query, order, cursor, purpose=purpose)
+        for row in db.session.scalars(stretch.limit(size + 1)):
+            found[(*_place(row, order), type(row).__name__)] = row
+    places = sorted(found, reverse=not back)
+    more, places = len(places) > size, places[:size]
+    if back:
+        places.reverse()
+    at = {id(found[place]): list(place[:-1]) for place in places}
+    rows = [found[place] for place in places]
+    return _cut(rows, lambda row: at[id(row)], more=more, back=back, begun=begun, purpose=purpose)
+
+
+def _place(row: Any, order: list[Any]) -> list[Any]:
+    """Where a row stands in its order."""
+    return [getattr(row, _column(part)[0].key or "") for part in order]
+
+
+def _cut(
+    rows: list[T], place: Callable[[T], list[Any]], *, more: bool, back: bool, begun: bool, purpose: str
+) -> Page[T]:
+    """The rows as a page, with the cursors that lead on from its ends."""
+
     def mark(side: str, row: T) -> str:
-        keys = [_column(part)[0].key or "" for part in order]
-        return crypto.sign([side, *(_plain(getattr(row, key)) for key in keys)], purpose=f"cursor-{purpose}")
+        return crypto.sign([side, *map(_plain, place(row))], purpose=f"cursor-{purpose}")
 
     onward = bool(rows) and (back or more)
     backward = bool(rows) and (more if back else begun)

@@ -10,13 +10,14 @@ from sqlalchemy import or_, select
 from portal.accounts.models import Account, StaffMember
 from portal.audit import events
 from portal.audit.models import AuditEntry
-from portal.audit.reading import LOOKS
+from portal.audit.reading import LOOKS, reason_told
 from portal.core.access import Capability, needs
 from portal.core.actor import ActorKind
 from portal.core.database import db
 from portal.core.masks import mask_address
 from portal.core.pages import Page, page_of
 from portal.core.text import gettext
+from portal.core.text import lazy_gettext as words
 from portal.keys.models import ApiKey
 from portal.support.viewed import sees_addresses
 from portal.support.viewing import check_viewing
@@ -33,12 +34,27 @@ if TYPE_CHECKING:
 
 TRIES = {events.SIGN_IN_FAILED.name, events.REAUTH_FAILED.name}
 # Facts that help the owner to tell two entries apart; of others it is enough that there is an entry.
-TOLD = ("name", "prefix", "method", "provider", "from", "to", "amount", "format", "count", "changed")
+TOLD = ("name", "prefix", "method", "provider", "from", "to", "amount", "extra", "format", "count", "changed")
+# How the house works on a case among themselves, and what they write for each other: no page of the user tells it.
+INSIDE = {
+    event.name
+    for event in (
+        events.NOTE_ADDED,
+        events.NOTE_CHANGED,
+        events.NOTE_REMOVED,
+        events.CASE_CLAIMED,
+        events.CASE_HANDED_UP,
+        events.CASE_HANDED_BACK,
+    )
+}
+FIELDS = {"email": words("e-mail address"), "address": words("network addresses")}
+MOST_UNDONE = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """One entry as the owner of the account sees it. `who` is None for oneself; of others no address is told."""
+    """One entry as the owner of the account sees it. `who` is None for oneself; of others no address is told, but why
+    they looked or changed something. `undone` is whether it was taken back since."""
 
     at: datetime
     event: str
@@ -48,11 +64,14 @@ class Deed:
     reason: str | None
     address: str | None
     refused: bool
+    undone: bool
 
 
 @needs(Capability.OWN_ACTIVITY)
 def own_activity(actor: Actor, cursor: str | None = None) -> Page[Deed]:
-    """A page of what the actor did, and of what others did to the actor's account but looking; newest first."""
+    """A page of what the actor did, and of what others did to the actor's account but looking; newest first.
+
+    Of others each change comes with its reason. Notes, and how a case is passed on, are among the house."""
     return _page(actor.id, _done(actor.id), cursor, purpose="activity")
 
 
@@ -60,7 +79,7 @@ def _done(owner_id: UUID | None) -> ColumnElement[bool]:
     """Entries of what the owner did, and of what was done to the account."""
     keys = select(ApiKey.id).where(ApiKey.user_id == owner_id)
     done_to = or_(AuditEntry.target_id == owner_id, AuditEntry.target_id.in_(keys))
-    return or_(AuditEntry.actor_id == owner_id, done_to & AuditEntry.event.not_in(LOOKS))
+    return or_(AuditEntry.actor_id == owner_id, done_to & AuditEntry.event.not_in(LOOKS | INSIDE))
 
 
 @needs(Capability.OWN_ACTIVITY)
@@ -95,8 +114,23 @@ def _page(owner_id: UUID | None, wanted: ColumnElement[bool], cursor: str | None
     order: list[Any] = [AuditEntry.at.desc(), AuditEntry.id.desc()]
     page = page_of(select(AuditEntry).where(wanted), order, cursor, purpose=purpose)
     named = _names({entry.actor_id for entry in page.items if entry.actor_id not in {None, owner_id}})
-    deeds = [_deed(owner_id, entry, named) for entry in page.items]
+    undone = _undone(owner_id, page.items)
+    deeds = [_deed(owner_id, entry, named, undone=str(entry.id) in undone) for entry in page.items]
     return Page(deeds, page.next_cursor, page.previous_cursor)
+
+
+def _undone(owner_id: UUID | None, entries: list[AuditEntry]) -> set[str]:
+    """The ids of those entries that were undone since."""
+    if not any(entry.target_id == owner_id for entry in entries):
+        return set()
+    undoings = (
+        select(AuditEntry.facts)
+        .where(AuditEntry.target_id == owner_id, AuditEntry.event == events.ACT_UNDONE.name)
+        .where(AuditEntry.at >= entries[-1].at)
+        .order_by(AuditEntry.at.desc(), AuditEntry.id.desc())
+        .limit(MOST_UNDONE)
+    )
+    return {str(facts.get("entry")) for facts in db.session.scalars(undoings)}
 
 
 def _names(ids: set[UUID | None]) -> dict[UUID, str]:
@@ -125,9 +159,8 @@ def _who(entry: AuditEntry, named: dict[UUID, str]) -> str:
     }.get(entry.actor_kind, gettext("Somebody who was not signed in"))
 
 
-def _deed(owner_id: UUID | None, entry: AuditEntry, named: dict[UUID, str]) -> Deed:
+def _deed(owner_id: UUID | None, entry: AuditEntry, named: dict[UUID, str], *, undone: bool) -> Deed:
     own = entry.actor_id == owner_id
-    looked = entry.event in LOOKS
     event = events.EVENTS.get(entry.event)
     return Deed(
         at=entry.at,
@@ -135,12 +168,14 @@ def _deed(owner_id: UUID | None, entry: AuditEntry, named: dict[UUID, str]) -> D
         sentence=event.sentence if event else entry.event,
         who=None if own else _who(entry, named),
         details=_details(entry.facts),
-        reason=entry.reason if looked and not own else None,
+        reason=None if own else reason_told(entry),
         address=entry.address if own or entry.event in TRIES else None,
         refused=entry.result != "done",
+        undone=undone,
     )
 
 
 def _details(facts: dict[str, Any]) -> list[str]:
     told = [facts[name] for name in TOLD if facts.get(name) not in (None, "", [])]
+    told += [FIELDS[facts["field"]]] if facts.get("field") in FIELDS else []
     return [", ".join(map(str, value)) if isinstance(value, list) else str(value) for value in told]

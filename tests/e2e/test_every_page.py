@@ -63,6 +63,10 @@ STAFF = [
     "a:/staff?q=a:/usage",
     "a:/staff?q=a:/refusals",
     "a:/staff?q=a:/logs",
+    "a:/staff?q=a:/timeline",
+    "a:/staff?q=a:/staff/notes/*",
+    "/staff/notes",
+    "/staff/history",
     "/account/profile",
 ]
 ADMIN = [
@@ -76,6 +80,8 @@ ADMIN = [
     "a:/admin/users",
     "a:/admin/users:/edit",
     "a:/admin/users:/ledger",
+    "a:/admin/users:/admin/notes/*",
+    "a:/admin/users:/admin/timeline/*",
     "/admin/deleted",
     "a:/admin/users:/view/begin",
     "a:/admin/users:/view",
@@ -110,7 +116,8 @@ ID = re.compile(r"/[0-9a-f]{8}-[0-9a-f-]{27}$")
 
 
 def places_of(page: Page, base: str, listed: list[str]) -> list[str]:
-    """Addresses; `a:LIST` stands for the first record that LIST links to, `a:LIST:/END` for a page below it."""
+    """Addresses; `a:LIST` stands for the first record that LIST links to, `a:LIST:/END` for a page below it, and
+    `a:LIST:/place/*` for the page of that record elsewhere."""
     places = []
     for place in listed:
         if place.startswith("a:"):
@@ -119,7 +126,9 @@ def places_of(page: Page, base: str, listed: list[str]) -> list[str]:
             links = page.eval_on_selector_all("main a[href]", "all => all.map(one => one.getAttribute('href'))")
             found = [link for link in links if ID.search(link.split("?")[0])]
             assert found, f"{where} links to no record"
-            places.append(found[0] + "".join(end))
+            below = "".join(end)
+            record_id = found[0].rpartition("/")[2]
+            places.append(below.replace("*", record_id) if "*" in below else found[0] + below)
         else:
             places.append(place)
     return places

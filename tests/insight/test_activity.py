@@ -19,6 +19,7 @@ from portal.insight.activity import looks_at_me, own_activity
 from portal.keys.managing import revoke_key_of
 from portal.keys.models import ApiKey
 from portal.messages.opening import open_for_30_minutes
+from portal.support.notes import add_note
 from portal.web.frame import Doorward
 from tests.people import actor_named, make_account
 from tests.visitor import Visitor
@@ -50,11 +51,17 @@ def test_a_look_at_the_record_is_told_with_whoever_it_was_and_no_address(person:
     alice, tess, ada = person("alice"), person("tess"), person("ada")
     user = id_of("alice")
     tess.get(f"/staff/users/{user}", environ_base={"REMOTE_ADDR": "198.51.100.77"})
+    with transaction():
+        theo = make_account("theo")
+        for event, facts in ((events.FIELD_REVEALED, {"field": "address", "until": "u"}), (events.RECORD_EXPORTED, {})):
+            record(actor_named(theo.username).because("They called."), event, Target("user", user, "alice"), facts)
     ada.get(f"/admin/users/{user}", environ_base={"REMOTE_ADDR": "198.51.100.78"})
     page = alice.get("/account/activity/looks")
     assert "Tess, support level 1" in page.text
     assert "Ada, admin" in page.text
     assert "198.51.100" not in page.html
+    for said in ("Theo, support level 2", "They called.", "unmasked a field", "network addresses", "as a file"):
+        assert said in page.text
     assert "looked at a record" not in alice.get("/account/activity").text
 
 
@@ -83,8 +90,20 @@ def test_what_others_change_of_me_and_my_keys_is_there_without_their_address(
     assert [deed.event for deed in deeds] == ["account.suspended", "key.revoked"]
     assert {deed.who for deed in deeds} == {"Ada, admin"}
     assert {deed.address for deed in deeds} == {None}
-    assert {deed.reason for deed in deeds} == {None}, "why somebody is suspended is told by support"
-    assert deeds[1].details == ["deploy", key.prefix]
+    assert [deed.reason for deed in deeds] == ["a riddle", None]
+    assert [deed.undone for deed in deeds] == [False, False]
+    done = db.session.scalars(select(AuditEntry).where(AuditEntry.event == "account.suspended")).one()
+    with transaction():
+        undo = {"entry": str(done.id), "event": done.event}
+        record(actor_named("ada").because("A mistake."), events.ACT_UNDONE, Target("user", alice.id, "alice"), undo)
+        add_note(actor_named("ada"), alice.id, "The house's own.", pinned=True)
+    deeds = own_activity(actor_named("alice")).items
+    assert [(deed.event, deed.reason, deed.undone) for deed in deeds] == [
+        ("act.undone", "A mistake.", False),
+        ("account.suspended", "a riddle", True),
+        ("key.revoked", None, False),
+    ]
+    assert deeds[2].details == ["deploy", key.prefix]
 
 
 def test_nothing_of_another_is_there(app: Doorward) -> None:

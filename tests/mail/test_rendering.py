@@ -27,6 +27,7 @@ LETTERS: dict[str, dict[str, Any]] = {
     "confirm": {"name": "Alice", "link": LINK},
     "invitation": {"name": "Alice", "by": "ada", "link": LINK},
     "notice": {"name": "Alice", "what": "Your password was changed."},
+    "mention": {"name": "Theo", "by": "tess", "link": LINK},
     "reset": {"name": "Alice", "link": LINK},
 }
 

@@ -38,6 +38,8 @@ from portal.prompts.models import Prompt
 from portal.signin.models import Passkey, SignInNetwork, SignInSession
 from portal.signin.sessions import begin_session
 from portal.support.asking import ask_for_help
+from portal.support.models import Note
+from portal.support.notes import add_note
 from portal.usage.models import Lease, Refusal
 from portal.usage.plans import default_plan
 from portal.web.frame import Doorward
@@ -138,6 +140,13 @@ def set_aside_record(person: Account) -> UUID:
     with transaction():
         db.session.add(QuarantinedRecord(id=record_id, at=clock.now(), line=line, **facts))
     return record_id
+
+
+def write_note(person: Account) -> UUID:
+    """A note of an admin on a person's record."""
+    with transaction():
+        add_note(actor_named("ada"), person.id, f"{person.username} likes tea.")
+    return db.session.scalars(select(Note.id).where(Note.user_id == person.id)).one()
 
 
 def ask_for_export(person: Account) -> UUID:
@@ -317,6 +326,7 @@ def furnish(machine: Callable[..., Machine], key_of: Callable[..., str], talk: C
     things |= {"slug": "acme", "provider": make_provider("acme"), "other provider": make_provider("other")}
     things["alice's identity"] = link_identity(people["alice"])
     things["set aside"] = set_aside_record(people["bob"])
+    things["bob's note"] = write_note(people["bob"])
     client = db.session.scalars(select(ServiceClient.id).where(ServiceClient.name == "old gate")).one()
     return things | {
         "client": client,

@@ -161,6 +161,12 @@ POST /admin/mail/test                              401 404 404 404 404 403 302 4
 GET  /admin/networks                               302 404 404 404 404 403 200 302
 POST /admin/networks                               401 404 404 404 404 403 422 401
 POST /admin/networks/<uuid:network_id>/remove      401 404 404 404 404 403 302 401
+GET  /admin/notes                                  302 404 404 404 404 403 200 302
+GET  /admin/notes/<uuid:user_id>                   302 404 404 404 404 403 200 302
+POST /admin/notes/<uuid:user_id>                   401 404 404 404 404 403 422 401
+POST /admin/notes/<uuid:user_id>/<uuid:note_id>/pin 401 404 404 404 404 403 302 401
+POST /admin/notes/<uuid:user_id>/<uuid:note_id>/remove 401 404 404 404 404 403 302 401
+GET  /admin/timeline/<uuid:user_id>                302 404 404 404 404 403 200 302
 GET  /admin/plans                                  302 404 404 404 404 403 200 302
 GET  /admin/plans/<uuid:plan_id>                   302 404 404 404 404 403 200 302
 POST /admin/plans/<uuid:plan_id>                   401 404 404 404 404 403 422 401
@@ -294,6 +300,12 @@ POST /staff/deleted/<uuid:user_id>                 401 404 403 403 302 404 404 4
 GET  /staff/escalations                            302 404 200 200 200 404 404 302
 GET  /staff/exports/<uuid:user_id>/new             302 404 403 403 200 404 404 302
 POST /staff/exports/<uuid:user_id>/new             401 404 403 403 422 404 404 401
+GET  /staff/history                                302 404 200 200 200 404 404 302
+GET  /staff/notes                                  302 404 200 200 200 404 404 302
+GET  /staff/notes/<uuid:user_id>                   302 404 200 200 200 404 404 302
+POST /staff/notes/<uuid:user_id>                   401 404 422 422 422 404 404 401
+POST /staff/notes/<uuid:user_id>/<uuid:note_id>/pin 401 404 302 302 302 404 404 401
+POST /staff/notes/<uuid:user_id>/<uuid:note_id>/remove 401 404 302 302 302 404 404 401
 GET  /staff/users/<uuid:user_id>                   302 404 200 200 200 404 404 302
 GET  /staff/users/<uuid:user_id>/days.json         302 404 200 200 200 404 404 302
 GET  /staff/users/<uuid:user_id>/logs              302 404 403 200 200 404 404 302
@@ -302,6 +314,7 @@ POST /staff/users/<uuid:user_id>/logs/<uuid:log_id> 401 404 403 403 422 404 404 
 GET  /staff/users/<uuid:user_id>/months.json       302 404 200 200 200 404 404 302
 GET  /staff/users/<uuid:user_id>/refusals          302 404 200 200 200 404 404 302
 GET  /staff/users/<uuid:user_id>/refusals/<uuid:decision_id> 302 404 200 200 200 404 404 302
+GET  /staff/users/<uuid:user_id>/timeline          302 404 200 200 200 404 404 302
 GET  /staff/users/<uuid:user_id>/usage             302 404 200 200 200 404 404 302
 GET  /staff/users/<uuid:user_id>/record            302 404 403 403 302 404 404 302
 POST /staff/users/<uuid:user_id>/record            401 404 403 403 302 404 404 401
@@ -337,6 +350,7 @@ OBJECTS = {
     "lease_id": "bob's refusal",
     "log_id": "bob's log",
     "record_id": "set aside",
+    "note_id": "bob's note",
     "/account/usage/refusals/<uuid:decision_id>": "alice's refusal",
     "staff_id": "tim",
     "account_id": "bob",

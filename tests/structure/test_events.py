@@ -20,13 +20,8 @@ if TYPE_CHECKING:
 HOME = "portal.audit.events"
 # Declared before what they tell can happen.
 NOT_YET: dict[str, str] = {
-    "FIELD_REVEALED": "being built",
-    "NOTE_ADDED": "being built",
-    "NOTE_CHANGED": "being built",
-    "NOTE_REMOVED": "being built",
     "CONFIRMATION_RESENT": "being built",
     "TODAY_RESET": "being built",
-    "ACT_UNDONE": "being built",
     "AUDIT_EXPORTED": "being built",
 }
 

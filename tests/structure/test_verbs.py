@@ -81,6 +81,8 @@ UNRECORDED = {
     "portal.outside.managing.try_provider": "keeps what a provider says of itself, in memory",
     "portal.outside.managing.try_given": "the same",
     "portal.support.cases.in_case": "notes that the case was used; the act that follows is recorded with it",
+    "portal.support.notes.notes_of": "notes that whoever is named in a note has seen it; nobody's record changes",
+    "portal.support.notes.mentions_of": "the same",
     "portal.insight.figures.dashboard": "counts afresh what can always be counted again; nobody's record changes",
 }
 

@@ -14,10 +14,13 @@ from portal.pages.staff import (
     desk,
     escalations,
     exports,
+    history,
+    notes,
     record,
     users,
     view,
 )
+from portal.support.notes import unseen_mentions
 from portal.support.queue import count_for_me, count_waiting
 from portal.web.gates import Audience, guard
 from portal.web.identity import actor, viewer
@@ -33,6 +36,8 @@ SUBJECTS = (
     escalations,
     exports,
     record,
+    history,
+    notes,
     users,
     view,
 )
@@ -53,12 +58,14 @@ def frame() -> dict[str, Any]:
     who = actor()
     # An error page knows no viewer and asks the database nothing.
     asks = viewer() is not None and who.may(Capability.CASE_WORK)
-    for_me, waiting = (count_for_me(who), count_waiting(who)) if asks else (0, 0)
+    for_me, waiting, naming = (count_for_me(who), count_waiting(who), unseen_mentions(who)) if asks else (0, 0, 0)
     entries = [
         Entry(gettext("Desk"), "staff.desk.index", "headset", Capability.USER_FIND),
         Entry(gettext("My cases"), "staff.cases.index", "bell", Capability.CASE_WORK, for_me),
         Entry(gettext("Queue"), "staff.escalations.index", "inbox", Capability.CASE_WORK, waiting),
         Entry(gettext("Deleted users"), "staff.deleted.index", "trash", Capability.USER_RESTORE),
+        Entry(gettext("Notes that name you"), "staff.notes.index", "note", Capability.NOTE_WRITE, naming),
+        Entry(gettext("What you did"), "staff.history.index", "history", Capability.CASE_WORK),
     ]
     return {
         "navigation": navigation(entries, who),

@@ -14,16 +14,21 @@ from portal.core.access import Capability
 from portal.insight.user_usage import latest_refusals, refusal_list, refusal_story, user_usage
 from portal.messages.opening import find_opening, open_for_30_minutes
 from portal.messages.reading import list_logs, models_of, read_log, see_log
+from portal.support.notes import LATEST as LATEST_NOTES
+from portal.support.notes import notes_of
 from portal.support.queue import cases_about
 from portal.support.record import open_record
+from portal.support.timeline import LATEST as LATEST_MOMENTS
+from portal.support.timeline import SORTS, timeline_of
 from portal.usage.history import last_days, last_months
 from portal.web.charts import days_chart
 from portal.web.content_forms import ContentReasonForm
 from portal.web.forms import told_beside
 from portal.web.gates import requires
 from portal.web.identity import actor
-from portal.web.lists import span_of
+from portal.web.lists import span_of, typed
 from portal.web.log_filters import typed_filter
+from portal.web.note_forms import blank_note
 
 blueprint = Blueprint("users", __name__, url_prefix="/users")
 
@@ -38,6 +43,9 @@ def show(user_id: UUID) -> ResponseReturnValue:
         record=record,
         cases=cases_about(actor(), user_id),
         latest=latest_refusals(actor(), user_id),
+        notes=notes_of(actor(), user_id, size=LATEST_NOTES),
+        note_form=blank_note(),
+        moments=timeline_of(actor(), user_id, look=False, size=LATEST_MOMENTS),
         may_see_logs=actor().may(Capability.LOG_METADATA),
         may={capability.name: actor().may(capability) for capability in Capability},
     )
@@ -55,6 +63,20 @@ def days(user_id: UUID) -> dict[str, Any]:
 def usage(user_id: UUID) -> ResponseReturnValue:
     """What the user used, as far as the desk sees it."""
     return render_template("staff/users/usage.html", usage=user_usage(actor(), user_id, span=span_of()))
+
+
+@blueprint.get("/<uuid:user_id>/timeline")
+@requires(Capability.USER_FIND)
+def timeline(user_id: UUID) -> ResponseReturnValue:
+    """What happened to the user, newest first."""
+    sort = typed("sort") if typed("sort") in SORTS else ""
+    return render_template(
+        "staff/users/timeline.html",
+        user=user_record(actor(), user_id),
+        page=timeline_of(actor(), user_id, typed("cursor", most=500) or None, sort=sort),
+        sort=sort,
+        sorts=SORTS,
+    )
 
 
 @blueprint.get("/<uuid:user_id>/months.json")

@@ -43,10 +43,11 @@ def test_each_look_leaves_an_entry_with_who_and_whom(person: Callable[..., Visit
     assert entries.text.count("tess") == 2
 
 
-def test_the_record_offers_no_act(person: Callable[..., Visitor]) -> None:
+def test_the_record_offers_no_act_but_a_note(person: Callable[..., Visitor]) -> None:
     bob = make_account("bob")
     page = person("tara").get(f"/staff/users/{bob.id}")
-    assert {form.get("action") for form in page.forms()} == {"/theme", "/sign-out"}
+    forms = {form.get("action") for form in page.forms()}
+    assert forms == {"/theme", "/sign-out", f"/staff/notes/{bob.id}"}
 
 
 def test_usage_and_refusals_are_masked_and_each_look_leaves_an_entry(person: Callable[..., Visitor]) -> None:
