@@ -29,6 +29,8 @@ SORTS: dict[str, list[Any]] = {
 }
 MOST_COUNTED = 10_000
 MOST_HITS = 2_000
+MOST_LOOKED_AT = 500
+LEAST_OF_PART = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ def count_users(actor: Actor, wanted: UserFilter) -> int:
 
 @needs(Capability.USER_FIND)
 def find_users(actor: Actor, search: str, *, most: int = 20) -> list[Account]:
-    """Users that match the desk's search box.
+    """Users that match the desk's search box: whose username begins so, then those who have it elsewhere in a name.
 
     Who sees e-mails masked finds by the whole address only, and by parts of names otherwise: a part of a
     masked field must find nothing.
@@ -118,15 +120,26 @@ def find_users(actor: Actor, search: str, *, most: int = 20) -> list[Account]:
     wanted = search.strip()
     if not wanted or "\0" in wanted:  # PostgreSQL takes no NUL, and no name holds one
         return []
-    sees_all = actor.may(Capability.USER_CONTACT) and "@" not in wanted
-    condition = matching(wanted) if sees_all else _whole_names(wanted)
-    query = (
-        select(Account)
-        .where(Account.kind == Kind.USER.value, Account.state != State.DELETED.value, condition)
-        .order_by(Account.username_canonical)
-        .limit(most)
-    )
-    return list(db.session.scalars(query))
+    living = select(Account).where(Account.kind == Kind.USER.value, Account.state != State.DELETED.value)
+    begins = living.where(_whole_names(wanted)).order_by(Account.username_canonical).limit(most)
+    hits = list(db.session.scalars(begins))
+    if len(hits) < most and "@" not in wanted and parse_id(wanted) is None and len(folded(wanted)) >= LEAST_OF_PART:
+        sees_all = actor.may(Capability.USER_CONTACT)
+        hits += db.session.scalars(living.where(Account.id.in_(_with_part(folded(wanted), most, sees_all=sees_all))))
+    return list(dict.fromkeys(hits))[:most]
+
+
+def _with_part(wanted: str, most: int, *, sees_all: bool) -> list[UUID]:
+    """The first users with this part in a name, by name; who sees all is told of e-mail addresses too.
+
+    The index holds names and addresses together, so for the others whoever matches by the address is left out here.
+    It looks at so many only: a part of nearly every address hides who has it in the name as well.
+    """
+    columns = select(Account.id, Account.username_canonical, Account.display_name)
+    living = columns.where(Account.kind == Kind.USER.value, Account.state != State.DELETED.value)
+    found = db.session.execute(living.where(matching(wanted)).limit(MOST_LOOKED_AT)).all()
+    named = [one for one in found if sees_all or wanted in one.username_canonical or wanted in folded(one.display_name)]
+    return [one.id for one in sorted(named, key=lambda one: one.username_canonical)[:most]]
 
 
 @needs(Capability.USER_FIND)

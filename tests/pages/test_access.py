@@ -174,6 +174,8 @@ POST /admin/providers/<uuid:provider_id>/try       401 404 404 404 404 403 302 4
 POST /admin/providers/given/<slug>/try             401 404 404 404 404 403 404 401
 GET  /admin/providers/new                          302 404 404 404 404 403 200 302
 POST /admin/providers/new                          401 404 404 404 404 403 422 401
+GET  /admin/search                                 302 404 404 404 404 403 302 302
+GET  /admin/search/suggestions.json                302 404 404 404 404 403 200 302
 GET  /admin/sessions/<uuid:account_id>/end         302 404 404 404 404 403 200 302
 POST /admin/sessions/<uuid:account_id>/end         401 404 404 404 404 403 422 401
 GET  /admin/staff                                  302 404 404 404 404 403 200 302
@@ -286,6 +288,7 @@ POST /staff/cases/new/<uuid:user_id>               401 404 422 422 422 404 404 4
 GET  /staff/escalations                            302 404 200 200 200 404 404 302
 GET  /staff/exports/<uuid:user_id>/new             302 404 403 403 200 404 404 302
 POST /staff/exports/<uuid:user_id>/new             401 404 403 403 422 404 404 401
+GET  /staff/suggestions.json                       302 404 200 200 200 404 404 302
 GET  /staff/users/<uuid:user_id>                   302 404 200 200 200 404 404 302
 GET  /staff/users/<uuid:user_id>/days.json         302 404 200 200 200 404 404 302
 GET  /staff/users/<uuid:user_id>/logs              302 404 403 200 200 404 404 302

@@ -22,6 +22,7 @@ from portal.pages.admin import (
     networks,
     plans,
     providers,
+    search,
     sessions,
     staff,
     status_checks,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 SUBJECTS = (
     dashboard,
+    search,
     usage,
     users,
     view,
@@ -92,6 +94,7 @@ def frame() -> dict[str, Any]:
     may_search = who.may(Capability.USER_READ)
     return {
         "navigation": navigation(entries, who),
-        "search_action": url_for("admin.users.index") if may_search else None,
+        "search_action": url_for("admin.search.index") if may_search else None,
         "search_label": gettext("Search users"),
+        "search_suggestions": url_for("admin.search.suggest") if may_search else None,
     }
