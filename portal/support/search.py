@@ -9,16 +9,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from portal.accounts.directory import find_users
-from portal.accounts.models import Account, Kind, State
+from portal.accounts.directory import find_users, users_among
 from portal.audit.models import AuditEntry
 from portal.clients.models import ServiceClient
 from portal.core.access import Capability, needs
-from portal.core.database import db
+from portal.core.database import begins_with, db
 from portal.core.ids import parse_id
 from portal.keys.models import ApiKey
 from portal.keys.secrets import KEY_PREFIX, SHOWN
@@ -29,11 +28,13 @@ from portal.usage.decisions import read_decision
 from portal.usage.refusal_reading import find_refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
     from uuid import UUID
 
-    from sqlalchemy import ColumnElement, Select
+    from sqlalchemy import ColumnElement
 
+    from portal.accounts.models import Account
     from portal.core.actor import Actor
 
 MOST_HITS = 20
@@ -87,18 +88,16 @@ def search_desk(actor: Actor, typed: str, *, most: int = MOST_HITS) -> list[Hit]
     if not wanted or "\0" in wanted or len(wanted) > MOST_TYPED:
         return []
     if (whole := parse_id(wanted)) is not None:
-        return _by_id(actor, whole, wanted, most)
+        return _each_once(_by_id(actor, whole, wanted, most))
     if (decision := read_decision(wanted)) is not None:
-        return _hits(actor, Clue.SPENT, Account.id == decision.user_id, 1, wanted)
-    hits = [
-        _hit(actor, user, Clue.EMAIL if "@" in wanted else Clue.NAME) for user in find_users(actor, wanted, most=most)
-    ]
+        return _hits(actor, Clue.SPENT, [decision.user_id], wanted)
+    clue = Clue.EMAIL if "@" in wanted else Clue.NAME
+    hits = [_hit(actor, user, clue) for user in find_users(actor, wanted, most=most)]
     if (start := _start_of_key(wanted)) is not None:
-        hits += _hits(actor, Clue.KEY, Account.id.in_(select(ApiKey.user_id).where(_begins(start))), most)
+        hits += _hits(actor, Clue.KEY, db.session.scalars(select(ApiKey.user_id).where(_begins(start)).limit(most)))
     if NUMBER.fullmatch(wanted) and actor.may(Capability.CASE_WORK):
-        number = wanted.upper()
-        about = select(SupportCase.user_id).where(SupportCase.number == number)
-        hits += _hits(actor, Clue.CASE, Account.id.in_(about), 1, number)
+        about = select(SupportCase.user_id).where(SupportCase.number == wanted.upper())
+        hits += _hits(actor, Clue.CASE, db.session.scalars(about), wanted.upper())
     if len(wanted) <= SOURCE_LENGTH and actor.may(Capability.LOG_METADATA):
         hits += _by_source(actor, wanted, most)
     return _each_once(hits)[:most]
@@ -106,30 +105,30 @@ def search_desk(actor: Actor, typed: str, *, most: int = MOST_HITS) -> list[Hit]
 
 def _by_id(actor: Actor, whole: UUID, typed: str, most: int) -> list[Hit]:
     """Whose id this is: of a user, a refusal, a request, a log or a conversation."""
-    hits = _hits(actor, Clue.ACCOUNT, Account.id == whole, 1)
+    hits = _hits(actor, Clue.ACCOUNT, [whole])
     if (refused := find_refusal(actor, str(whole))) is not None:
-        hits += _hits(actor, Clue.REFUSAL, Account.id == refused.user_id, 1, str(refused.id))
+        hits += _hits(actor, Clue.REFUSAL, [refused.user_id], str(refused.id))
     acts = select(AuditEntry.actor_id, AuditEntry.target_id).where(AuditEntry.request_id == whole.hex).limit(most)
-    if concerned := {one for act in db.session.execute(acts) for one in act if one is not None}:
-        hits += _hits(actor, Clue.REQUEST, Account.id.in_(concerned), most, whole.hex)
+    concerned = {one for act in db.session.execute(acts) for one in act if one is not None}
+    hits += _hits(actor, Clue.REQUEST, concerned, whole.hex)
     if actor.may(Capability.LOG_METADATA):
         logged = select(MessageLog.user_id, MessageLog.source_id).where(MessageLog.id == whole)
         for owner, source in db.session.execute(logged):
-            hits += _hits(actor, Clue.LOG, Account.id == owner, 1, source)
+            hits += _hits(actor, Clue.LOG, [owner], source)
         # Callers may name their own logs and conversations by ids too.
         hits += _by_source(actor, typed, most)
-    return _each_once(hits)
+    return hits
 
 
 def _by_source(actor: Actor, typed: str, most: int) -> list[Hit]:
     """Whose log or conversation a service calls this."""
-    talks = select(Conversation.user_id).where(Conversation.source_id == typed).limit(most)
+    talks = select(Conversation.user_id).where(Conversation.source_id == typed)
     # By its client, for an id is looked up together with it, and clients are few.
-    clients = select(ServiceClient.id)
+    clients = list(db.session.scalars(select(ServiceClient.id)))
     logs = select(MessageLog.user_id).where(MessageLog.client_id.in_(clients), MessageLog.source_id == typed)
     return [
-        *_hits(actor, Clue.CONVERSATION, Account.id.in_(list(db.session.scalars(talks))), most, typed),
-        *_hits(actor, Clue.LOG, Account.id.in_(list(db.session.scalars(logs.limit(most)))), most, typed),
+        *_hits(actor, Clue.CONVERSATION, db.session.scalars(talks.limit(most)), typed),
+        *_hits(actor, Clue.LOG, db.session.scalars(logs.limit(most)), typed),
     ]
 
 
@@ -142,20 +141,12 @@ def _start_of_key(typed: str) -> str | None:
 
 
 def _begins(typed: str) -> ColumnElement[bool]:
-    """Keys whose shown start this is. The whole of it, as copied from a page, goes to the index."""
-    if len(typed) >= SHOWN:
-        return ApiKey.prefix == typed[:SHOWN]
-    return ApiKey.prefix.startswith(typed, autoescape=True)
+    """Keys whose shown start this is."""
+    return ApiKey.prefix == typed if len(typed) >= SHOWN else begins_with(ApiKey.prefix, typed)
 
 
-def _hits(actor: Actor, clue: Clue, condition: Any, most: int, thing: str = "") -> list[Hit]:
-    query: Select[Account] = (
-        select(Account)
-        .where(Account.kind == Kind.USER.value, Account.state != State.DELETED.value, condition)
-        .order_by(Account.username_canonical)
-        .limit(most)
-    )
-    return [_hit(actor, user, clue, thing) for user in db.session.scalars(query)]
+def _hits(actor: Actor, clue: Clue, ids: Iterable[UUID], thing: str = "") -> list[Hit]:
+    return [_hit(actor, user, clue, thing) for user in users_among(ids)]
 
 
 def _hit(actor: Actor, user: Account, clue: Clue, thing: str = "") -> Hit:

@@ -55,5 +55,7 @@ def place_of(hit: Hit) -> str:
             return url_for("staff.users.logs", user_id=hit.id, conversation=hit.thing)
         case Clue.LOG:
             return url_for("staff.users.logs", user_id=hit.id, q=hit.thing)
+        case Clue.CASE:
+            return url_for("staff.cases.show", number=hit.thing)
         case _:
             return url_for("staff.users.show", user_id=hit.id)
