@@ -25,10 +25,16 @@ def upgrade() -> None:
         sqlite_where=there,
         postgresql_where=there,
     )
+    # What a caller reads out of their own program leads to them.
+    op.create_index("ix_conversations_source", "conversations", ["source_id"])
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("CREATE INDEX ix_search_keys ON api_keys (prefix text_pattern_ops)")
 
 
 def downgrade() -> None:
     """Take back."""
+    op.drop_index("ix_conversations_source", table_name="conversations")
+    op.execute("DROP INDEX IF EXISTS ix_search_keys")
     op.drop_index("ix_audit_entries_case", table_name="audit_entries")
     for table in TABLES:
         op.drop_table(table)

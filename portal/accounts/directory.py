@@ -11,13 +11,15 @@ from sqlalchemy.orm import selectin_polymorphic
 
 from portal.accounts.models import Account, Admin, Kind, ReservedName, StaffMember, State, User
 from portal.core.access import Capability, needs
-from portal.core.database import db, dialect_name
+from portal.core.database import begins_with, db, dialect_name
 from portal.core.errors import NotFound
 from portal.core.ids import parse_id
 from portal.core.pages import Page, page_of
 from portal.core.text import BadName, canonical_email, folded
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from portal.core.actor import Actor
 
 SORTS: dict[str, list[Any]] = {
@@ -29,6 +31,8 @@ SORTS: dict[str, list[Any]] = {
 }
 MOST_COUNTED = 10_000
 MOST_HITS = 2_000
+MOST_LOOKED_AT = 500
+LEAST_OF_PART = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,7 @@ def matching(search: str) -> Any:
         if exact is not None:
             return Account.id == exact
     if len(wanted) < 3:
-        return Account.username_canonical.startswith(wanted, autoescape=True)
+        return begins_with(Account.username_canonical, wanted)
     if dialect_name() == "postgresql":
         return Account.search_text.contains(wanted, autoescape=True)
     phrase = '"' + wanted.replace('"', '""') + '"'
@@ -76,7 +80,7 @@ def _whole_names(wanted: str) -> Any:
             return false()
     if (whole := parse_id(wanted)) is not None:
         return Account.id == whole
-    return Account.username_canonical.startswith(folded(wanted), autoescape=True)
+    return begins_with(Account.username_canonical, folded(wanted))
 
 
 def _narrowed(actor: Actor, wanted: UserFilter) -> Select[Account]:
@@ -110,7 +114,7 @@ def count_users(actor: Actor, wanted: UserFilter) -> int:
 
 @needs(Capability.USER_FIND)
 def find_users(actor: Actor, search: str, *, most: int = 20) -> list[Account]:
-    """Users that match the desk's search box.
+    """Users that match the desk's search box: whose username begins so, then those who have it elsewhere in a name.
 
     Who sees e-mails masked finds by the whole address only, and by parts of names otherwise: a part of a
     masked field must find nothing.
@@ -118,15 +122,38 @@ def find_users(actor: Actor, search: str, *, most: int = 20) -> list[Account]:
     wanted = search.strip()
     if not wanted or "\0" in wanted:  # PostgreSQL takes no NUL, and no name holds one
         return []
-    sees_all = actor.may(Capability.USER_CONTACT) and "@" not in wanted
-    condition = matching(wanted) if sees_all else _whole_names(wanted)
-    query = (
-        select(Account)
-        .where(Account.kind == Kind.USER.value, Account.state != State.DELETED.value, condition)
-        .order_by(Account.username_canonical)
-        .limit(most)
-    )
-    return list(db.session.scalars(query))
+    living = select(Account).where(Account.kind == Kind.USER.value, Account.state != State.DELETED.value)
+    begins = living.where(_whole_names(wanted)).order_by(Account.username_canonical).limit(most)
+    hits = list(db.session.scalars(begins))
+    if len(hits) < most and "@" not in wanted and parse_id(wanted) is None and len(folded(wanted)) >= LEAST_OF_PART:
+        hits += users_among(_with_part(folded(wanted), most, sees_all=actor.may(Capability.USER_CONTACT)))
+    return list(dict.fromkeys(hits))[:most]
+
+
+def users_among(ids: Iterable[UUID]) -> list[Account]:
+    """Those of these accounts who are users and not deleted, by name.
+
+    Kind and state are looked at here: named in the query, they would lead SQLite through the index of all users.
+    """
+    wanted = list(ids)
+    found = db.session.scalars(select(Account).where(Account.id.in_(wanted))) if wanted else ()
+    users = [one for one in found if one.kind == Kind.USER and one.state != State.DELETED]
+    return sorted(users, key=lambda user: user.username_canonical)
+
+
+def _with_part(wanted: str, most: int, *, sees_all: bool) -> list[UUID]:
+    """The first accounts with this part in a name, by name; who sees all is told of e-mail addresses too.
+
+    The index holds names and addresses together, so for the others whoever matches by the address is left out here.
+    It looks at so many only: a part of nearly every address hides who has it in the name as well.
+    """
+    columns = select(Account.id, Account.kind, Account.state, Account.username_canonical, Account.display_name)
+    found = db.session.execute(columns.where(matching(wanted)).limit(MOST_LOOKED_AT)).all()
+    living = [one for one in found if one.kind == Kind.USER and one.state != State.DELETED]
+    named = [
+        one for one in living if sees_all or wanted in one.username_canonical or wanted in folded(one.display_name)
+    ]
+    return [one.id for one in sorted(named, key=lambda one: one.username_canonical)[:most]]
 
 
 @needs(Capability.USER_FIND)

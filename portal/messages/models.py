@@ -34,6 +34,7 @@ class Conversation(Model):
     __table_args__ = (
         UniqueConstraint("user_id", "client_id", "source_id"),
         Index("ix_conversations_user", "user_id", "last_at", "id"),
+        Index("ix_conversations_source", "source_id"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

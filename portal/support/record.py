@@ -5,18 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, select
-
-from portal.accounts.directory import find_users, user_record
+from portal.accounts.directory import user_record
 from portal.accounts.lifecycle import target_of
-from portal.accounts.models import Account, State
 from portal.audit import events
 from portal.audit.record import record
 from portal.core.access import Capability, needs
-from portal.core.database import db
 from portal.core.masks import mask_address, mask_email
-from portal.keys.models import ApiKey
-from portal.keys.secrets import SHOWN
 from portal.keys.service import keys_of
 from portal.messages.keeping import kept_of
 from portal.signin.models import SignInSession
@@ -30,24 +24,11 @@ if TYPE_CHECKING:
     from datetime import date, datetime
     from uuid import UUID
 
+    from portal.accounts.models import Account
     from portal.core.actor import Actor
+    from portal.keys.models import ApiKey
     from portal.messages.keeping import Keeping
     from portal.usage.spending import Standing
-
-
-MOST_HITS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One hit of the desk's search, masked."""
-
-    id: UUID
-    username: str
-    display_name: str
-    email: str
-    state: str
-    last_seen_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,32 +88,6 @@ def email_for(actor: Actor, account: Account) -> str:
     """The e-mail address of a user, masked unless the actor may see it whole."""
     email = account.email or ""
     return email if actor.may(Capability.USER_CONTACT) else mask_email(email)
-
-
-@needs(Capability.USER_FIND)
-def search_desk(actor: Actor, search: str) -> list[Found]:
-    """Users that match, masked as the actor's level wants it; a key's prefix finds its owner."""
-    wanted = search.strip()
-    hits = find_users(actor, wanted, most=MOST_HITS)
-    if wanted.startswith("dw_") and len(wanted) >= 7:
-        owners = db.session.scalars(
-            select(Account)
-            .join(ApiKey, ApiKey.user_id == Account.id)
-            .where(_begins(wanted), Account.state != State.DELETED.value)
-            .limit(MOST_HITS)
-        )
-        hits = list(dict.fromkeys([*hits, *owners]))
-    return [
-        Found(hit.id, hit.username, hit.display_name, email_for(actor, hit), hit.state, hit.last_seen_at)
-        for hit in hits
-    ]
-
-
-def _begins(typed: str) -> ColumnElement[bool]:
-    """Keys whose shown start this is. The whole of it, as copied from a page, goes to the index."""
-    if len(typed) >= SHOWN:
-        return ApiKey.prefix == typed[:SHOWN]
-    return ApiKey.prefix.startswith(typed, autoescape=True)
 
 
 @needs(Capability.USER_FIND)

@@ -183,6 +183,8 @@ POST /admin/providers/<uuid:provider_id>/try       401 404 404 404 404 403 302 4
 POST /admin/providers/given/<slug>/try             401 404 404 404 404 403 404 401
 GET  /admin/providers/new                          302 404 404 404 404 403 200 302
 POST /admin/providers/new                          401 404 404 404 404 403 422 401
+GET  /admin/search                                 302 404 404 404 404 403 302 302
+GET  /admin/search/suggestions.json                302 404 404 404 404 403 200 302
 GET  /admin/sessions/<uuid:account_id>/end         302 404 404 404 404 403 200 302
 POST /admin/sessions/<uuid:account_id>/end         401 404 404 404 404 403 422 401
 GET  /admin/staff                                  302 404 404 404 404 403 200 302
@@ -306,6 +308,7 @@ GET  /staff/notes/<uuid:user_id>                   302 404 200 200 200 404 404 3
 POST /staff/notes/<uuid:user_id>                   401 404 422 422 422 404 404 401
 POST /staff/notes/<uuid:user_id>/<uuid:note_id>/pin 401 404 302 302 302 404 404 401
 POST /staff/notes/<uuid:user_id>/<uuid:note_id>/remove 401 404 302 302 302 404 404 401
+GET  /staff/suggestions.json                       302 404 200 200 200 404 404 302
 GET  /staff/users/<uuid:user_id>                   302 404 200 200 200 404 404 302
 GET  /staff/users/<uuid:user_id>/days.json         302 404 200 200 200 404 404 302
 GET  /staff/users/<uuid:user_id>/logs              302 404 403 200 200 404 404 302

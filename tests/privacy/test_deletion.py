@@ -21,7 +21,7 @@ from portal.core.errors import Conflict, Forbidden, Invalid, NotFound
 from portal.core.ids import new_id
 from portal.privacy.deletion import delete_user, list_deleted, restore_user
 from portal.privacy.models import DeletedUser
-from portal.support.record import search_desk
+from portal.support.search import search_desk
 from portal.usage.credits import grant_credits
 from portal.web.frame import Doorward
 from tests.conftest import Machine

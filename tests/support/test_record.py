@@ -13,7 +13,8 @@ from portal.audit.models import AuditEntry
 from portal.core.database import db
 from portal.core.errors import Forbidden, NotFound
 from portal.core.ids import new_id
-from portal.support.record import open_record, search_desk
+from portal.support.record import open_record
+from portal.support.search import search_desk
 from portal.web.frame import Doorward
 from tests.people import actor_named, make_account
 from tests.visitor import Visitor

@@ -24,6 +24,7 @@ from portal.pages.admin import (
     plans,
     providers,
     record,
+    search,
     sessions,
     staff,
     status_checks,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 SUBJECTS = (
     dashboard,
+    search,
     usage,
     users,
     timeline,
@@ -98,6 +100,7 @@ def frame() -> dict[str, Any]:
     may_search = who.may(Capability.USER_READ)
     return {
         "navigation": navigation(entries, who),
-        "search_action": url_for("admin.users.index") if may_search else None,
+        "search_action": url_for("admin.search.index") if may_search else None,
         "search_label": gettext("Search users"),
+        "search_suggestions": url_for("admin.search.suggest") if may_search else None,
     }

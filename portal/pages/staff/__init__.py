@@ -71,4 +71,5 @@ def frame() -> dict[str, Any]:
         "navigation": navigation(entries, who),
         "search_action": url_for("staff.desk.index"),
         "search_label": gettext("Find a user"),
+        "search_suggestions": url_for("staff.desk.suggest"),
     }

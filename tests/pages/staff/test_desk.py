@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import select
 
+from portal.audit.models import AuditEntry
+from portal.core.database import db
 from tests.conftest import Machine
 from tests.people import make_account
 from tests.usage.test_refusal_reading import keep_refusal
@@ -71,3 +74,34 @@ def test_a_decision_id_opens_why_the_call_was_refused(
     allowed = machine().post("/keys/verify", {"key": key_of(bob)}).get_json()["decision_id"]
     assert "This call was allowed" in tess.get("/staff", query_string={"q": allowed}).text
     assert "Nobody found" in tess.get("/staff", query_string={"q": "ok_forged"}).text
+
+
+def test_typing_suggests_and_leaves_no_trace_and_a_whole_key_is_never_shown_again(
+    person: Person, key_of: Callable[..., str]
+) -> None:
+    make_account("ada")
+    birds = [make_account(f"swift{number}") for number in range(10)]
+    key, console = key_of(birds[3]), person("ann", permissions=["users.read"])
+    for visitor, start, record in ((person("tess"), "/staff", "/staff"), (console, "/admin/search", "/admin")):
+        typed = {search: suggested(visitor, start, search) for search in ("swift", "s", "", "\0", key, "swift3", "ada")}
+        assert [len(hits) for hits in typed.values()] == [8, 0, 0, 0, 1, 1, 0]
+        assert typed[key][0]["url"] == typed["swift3"][0]["url"] == f"{record}/users/{birds[3].id}"
+        assert ("swift3@example.org" in typed["swift3"][0]["detail"]) is (visitor is console)
+        answer = visitor.client.get(start, query_string={"q": f"key {key}"})
+        assert answer.status_code == 302
+        assert key not in answer.headers["Location"]
+        page = visitor.get(start, query_string={"q": f"key {key}"})
+        assert page.path == f"{record}/users/{birds[3].id}"
+        assert key not in page.html
+    assert console.get("/admin/search", query_string={"q": "swift"}).path == "/admin/users"
+    looks = select(AuditEntry.target_name).where(AuditEntry.event == "record.viewed")
+    assert set(db.session.scalars(looks)) == {"swift3"}  # which was opened; searching alone is no look
+
+
+def suggested(visitor: Visitor, start: str, search: str) -> list[dict[str, str]]:
+    """What the box suggests when this has been typed."""
+    answer = visitor.client.get(f"{start}/suggestions.json", query_string={"q": search})
+    assert answer.status_code == 200
+    assert search == "" or len(search) < 50 or search not in answer.get_data(as_text=True)
+    hits: list[dict[str, str]] = answer.get_json()["hits"]
+    return hits
