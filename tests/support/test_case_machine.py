@@ -4,6 +4,7 @@ with the holder that goes with it, and only who may do a thing does it."""
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import HealthCheck, Phase, settings
@@ -82,7 +83,7 @@ class Cases(RuleBasedStateMachine):
     def claim(self, name: str, pick: int) -> None:
         for case in self.cases()[pick : pick + 1]:
             waited = case.state == "waiting"
-            if self.attempt(lambda: claim_case(self.people[name], case.id)):  # noqa: B023  # called at once
+            if self.attempt(partial(claim_case, self.people[name], case.id)):
                 assert waited
                 self.held[case.id] = name
 
@@ -92,15 +93,15 @@ class Cases(RuleBasedStateMachine):
         for case in self.cases()[pick : pick + 1]:
             takers = takers_of(who, case)
             acts: dict[str, Callable[[], object]] = {
-                "answer": lambda: answer_case(who, case.id, words="There."),  # noqa: B023  # called at once
-                "back": lambda: hand_back(who, case.id, why="No time."),  # noqa: B023
-                "close": lambda: close_case(who, case.id, outcome="Done."),  # noqa: B023
+                "answer": partial(answer_case, who, case.id, words="There."),
+                "back": partial(hand_back, who, case.id, why="No time."),
+                "close": partial(close_case, who, case.id, outcome="Done."),
             }
             if takers.levels:
-                acts["level"] = lambda: hand_to_level(who, case.id, level=takers.levels[-1], why="Up.")  # noqa: B023
+                acts["level"] = partial(hand_to_level, who, case.id, level=takers.levels[-1], why="Up.")
             if takers.people:
                 last = takers.people[-1].id
-                acts["person"] = lambda: hand_to_person(who, case.id, person_id=last, why="Yours.")  # noqa: B023
+                acts["person"] = partial(hand_to_person, who, case.id, person_id=last, why="Yours.")
             if how in acts:
                 assert self.attempt(acts[how]) == (self.held.get(case.id) == name)
                 if how != "answer" and self.held.get(case.id) == name:
@@ -109,7 +110,7 @@ class Cases(RuleBasedStateMachine):
     @rule(pick=PICK)
     def write(self, pick: int) -> None:
         for case in self.cases()[pick : pick + 1]:
-            self.attempt(lambda: write_in_case(self.people["alice"], case.number, words="And?"))  # noqa: B023
+            self.attempt(partial(write_in_case, self.people["alice"], case.number, words="And?"))
 
     @rule(minutes=st.sampled_from([7, 61]))
     def wait(self, minutes: int) -> None:
