@@ -92,7 +92,8 @@ def _fetch(address: str, *, inside: bool, form: Mapping[str, str] | None, header
     if not inside and not development and port not in PORTS:
         raise Unreachable(f"port {port} is not asked")
     until = clock.monotonic() + WITHIN_S
-    raw = _connect(_addresses_of(host, port, inside=inside, loopback=development), port, until)
+    found = _look_up(host, port, until)
+    raw = _connect(_addresses_of(found, inside=inside, loopback=development), port, until)
     late = threading.Event()
     # One that sends a byte now and then would never run into the time-out of a single read.
     watch = threading.Timer(_left(until), _hang_up, (raw, late))
@@ -146,8 +147,27 @@ def _tls() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def _addresses_of(host: str, port: int, *, inside: bool, loopback: bool) -> list[str]:
-    found = [str(one[4][0]) for one in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+def _look_up(host: str, port: int, until: float) -> list[str]:
+    """The addresses of a name. The system's own looking up knows no limit of time, so a thread of its own does it."""
+    found: list[list[str] | OSError] = []
+
+    def ask() -> None:
+        try:
+            found.append([str(one[4][0]) for one in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)])
+        except OSError as error:
+            found.append(error)
+
+    asking = threading.Thread(target=ask, name="looking up a name", daemon=True)
+    asking.start()
+    asking.join(_left(until))
+    if not found:
+        raise TimeoutError("the name was not looked up in time")
+    if isinstance(found[0], OSError):
+        raise found[0]
+    return found[0]
+
+
+def _addresses_of(found: list[str], *, inside: bool, loopback: bool) -> list[str]:
     if not inside:
         for address in found:
             if is_inside(address, loopback=loopback):

@@ -15,6 +15,7 @@ from sqlalchemy import delete, select
 
 from portal.accounts import names
 from portal.accounts.lifecycle import mail_confirmation, raise_epoch, target_of
+from portal.accounts.links import Purpose
 from portal.accounts.models import Account, Kind, OneTimeLink, State, User
 from portal.accounts.notices import notify
 from portal.audit import events
@@ -160,7 +161,12 @@ def _clear(actor: Actor, provider: KnownProvider, account: Account, person: Vouc
     get in later is gone first."""
     account.password_hash = None
     raise_epoch(account)
-    for table in (OneTimeLink, ExternalIdentity, SignInSession):
+    # The link that lies with the owner of an address of before is theirs, not of whoever came here later.
+    links = delete(OneTimeLink).where(
+        OneTimeLink.account_id == account.id, OneTimeLink.purpose != Purpose.KEEP_EMAIL.value
+    )
+    db.session.execute(links.execution_options(synchronize_session=False))
+    for table in (ExternalIdentity, SignInSession):
         rows = delete(table).where(table.account_id == account.id)
         db.session.execute(rows.execution_options(synchronize_session=False))
     forget_devices(account.id)

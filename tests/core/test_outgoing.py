@@ -95,6 +95,17 @@ def test_a_name_with_one_inside_address_among_others_is_not_asked(
     assert tried == []
 
 
+def test_a_name_that_is_never_found_ends_with_the_time_there_is(
+    bare: Doorward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait())
+    monkeypatch.setattr(outgoing, "WITHIN_S", 0.2)
+    with pytest.raises(Unreachable, match="not looked up in time"):
+        fetch("https://silent.example/", inside=False)
+    over.set()
+
+
 def test_a_name_is_looked_up_once_and_its_address_is_spoken_to(bare: Doorward, monkeypatch: pytest.MonkeyPatch) -> None:
     tried = resolves(monkeypatch, "93.184.216.34", "2606:4700::1111")
     with pytest.raises(Unreachable, match="nobody there"):
