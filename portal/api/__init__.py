@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint
 
-from portal.api import keys, message_logs, status_checks, usage, users
+from portal.api import audit, keys, message_logs, status_checks, usage, users
 from portal.web.gates import Audience, guard
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def register(app: Flask) -> None:
     """Hang the door in."""
     audience = Blueprint("api", __name__, url_prefix="/api/v1")
     guard(audience, Audience.MACHINE)
-    for module in (keys, message_logs, status_checks, usage, users):
+    for module in (audit, keys, message_logs, status_checks, usage, users):
         audience.register_blueprint(module.blueprint)
     app.register_blueprint(audience)
     anybody = Blueprint("open_api", __name__, url_prefix="/api/v1")

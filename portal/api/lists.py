@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from flask import request
 
 from portal.core.errors import Invalid
@@ -24,3 +26,17 @@ def asked_limit() -> int:
     if not given.isascii() or not given.isdigit() or len(given) > 3 or not 1 <= int(given) <= MOST:
         raise Invalid({"/limit": gettext("A whole number from 1 to %(most)s.", most=MOST)})
     return int(given)
+
+
+def asked_instant(name: str) -> datetime | None:
+    """The instant of this filter, in UTC. Raises Invalid."""
+    given = request.args.get(name)
+    if given is None:
+        return None
+    try:
+        instant = datetime.fromisoformat(given)
+        if instant.tzinfo is not None:
+            return instant.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise Invalid({"/" + name: gettext("This is not an ISO 8601 instant with a zone.")})

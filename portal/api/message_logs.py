@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, Response, request
 
 from portal.api.bodies import require_media_type
+from portal.api.lists import asked_instant
 from portal.api.pushing import MEDIA_TYPES, answer_push
 from portal.api.reasons import actor_with_reason, reason_given
 from portal.core.access import Capability
@@ -44,8 +44,8 @@ def list_message_logs() -> Response:
         user_id=_id("user_id"),
         model=request.args.get("model", "")[:80].replace("\0", ""),
         conversation=request.args.get("conversation_id", "")[:128].replace("\0", ""),
-        since=_instant("from"),
-        until=_instant("to"),
+        since=asked_instant("from"),
+        until=asked_instant("to"),
     )
     cursor, size = request.args.get("cursor"), _limit()
     if wanted.search.strip() and searches_words() and actor().may(Capability.LOG_CONTENT):
@@ -77,19 +77,6 @@ def _id(name: str) -> Any:
     if made is None:
         raise Invalid({"/" + name: gettext("This is not an id.")})
     return made
-
-
-def _instant(name: str) -> datetime | None:
-    given = request.args.get(name)
-    if given is None:
-        return None
-    try:
-        instant = datetime.fromisoformat(given)
-        if instant.tzinfo is not None:
-            return instant.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise Invalid({"/" + name: gettext("This is not an ISO 8601 instant with a zone.")})
 
 
 def _limit() -> int:

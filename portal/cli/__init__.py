@@ -18,7 +18,7 @@ from portal.cli.account import account
 from portal.cli.audit import audit
 from portal.cli.backup import backup
 from portal.cli.credits import credits
-from portal.cli.frame import echo_json, fail, in_frame, load_settings, opened, ready_app, refuse_settings
+from portal.cli.frame import echo_json, fail, in_frame, load_settings, opened, ready_app, refuse_settings, seal_left
 from portal.cli.keys import keys
 from portal.cli.networks import networks
 from portal.cli.plans import plans
@@ -157,6 +157,7 @@ def seed(users: int, logs: int, number: int, credentials: Path | None) -> None:
         fail("demo data is not for production")
     with opened(ready_app(settings)):
         made = seed_demo(users=users, logs=logs, seed=number)
+        seal_left()
     if credentials:
         descriptor = os.open(credentials, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:

@@ -81,7 +81,7 @@ def in_frame(command: Callable[P, None]) -> Callable[P, None]:
             try:
                 with transaction():
                     command(*args, **kwargs)
-                _seal()
+                seal_left()
             except Invalid as error:
                 told = "; ".join(f"{name}: {words}" for name, words in error.fields.items())
                 fail(told or str(error.words))
@@ -91,8 +91,8 @@ def in_frame(command: Callable[P, None]) -> Callable[P, None]:
     return framed
 
 
-def _seal() -> None:
-    """Chain what the command left in the audit log: there may be no server that does."""
+def seal_left() -> None:
+    """Chain what a command left in the audit log: there may be no server that does."""
     if not entries_wait():
         return
     try:

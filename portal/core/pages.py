@@ -83,6 +83,13 @@ def placed(query: Select[T], order: list[Any], cursor: str | None, *, purpose: s
     return query.order_by(*order), back, True
 
 
+def placed_after(query: Select[T], order: list[Any], values: tuple[Any, ...] | None) -> Select[T]:
+    """The query in its order, from behind the row with these values on: for reading a list to its end in batches."""
+    if values is not None:
+        query = query.where(_beyond([_column(part) for part in order], list(values), back=False))
+    return query.order_by(*order)
+
+
 def page_of(
     query: Select[T],
     order: list[Any],

@@ -14,6 +14,7 @@ from portal.clients.status_checks import tidy_status_checks
 from portal.core.access import job_actor
 from portal.core.database import transaction
 from portal.core.text import lazy_gettext as words
+from portal.insight.audit_check import CHECK_AUDIT, CHECK_WORKER
 from portal.insight.figures import count_figures
 from portal.insight.health import check_parts, is_ready
 from portal.insight.reconcile import reconcile_credits
@@ -217,6 +218,7 @@ def _close_accounts() -> str:
 # Who does which kind of long work.
 WORKERS[EXPORT] = EXPORT_WORKER
 WORKERS[OWN_DATA] = OWN_DATA_WORKER
+WORKERS[CHECK_AUDIT] = CHECK_WORKER
 
 JOBS: dict[str, Job] = {
     job.name: job

@@ -38,18 +38,39 @@ class TypedFilter:
         return {name: value for name, value in {**said, "from": self.first, "to": self.last}.items() if value}
 
 
+@dataclass(frozen=True, slots=True)
+class TypedDays:
+    """Days as typed, "" for none, and the instants they begin and end at where the viewer is."""
+
+    first: str
+    last: str
+    since: datetime | None
+    until: datetime | None
+
+
+def typed_days() -> TypedDays:
+    """The days `from` and `to` of the address. A day that is none is no filter; the last is meant as a whole."""
+    first, last = _day("from"), _day("to")
+    return TypedDays(
+        first.isoformat() if first else "",
+        last.isoformat() if last else "",
+        _start(first) if first else None,
+        _start(last + timedelta(days=1)) if last else None,
+    )
+
+
 def typed_filter(user_id: UUID | None = None) -> TypedFilter:
     """The filter in the address. A day that is none is no filter; the last day is meant as a whole."""
-    first, last = _day("from"), _day("to")
+    days = typed_days()
     wanted = LogFilter(
         search=typed("q"),
         user_id=user_id,
         model=typed("model", most=80),
         conversation=typed("conversation", most=128),
-        since=_start(first) if first else None,
-        until=_start(last + timedelta(days=1)) if last else None,
+        since=days.since,
+        until=days.until,
     )
-    return TypedFilter(wanted, first.isoformat() if first else "", last.isoformat() if last else "")
+    return TypedFilter(wanted, days.first, days.last)
 
 
 def _day(name: str) -> date | None:

@@ -19,6 +19,7 @@ from portal.accounts.links import Purpose, make_link
 from portal.accounts.models import Account, Picture, StaffMember
 from portal.accounts.notices import notify
 from portal.accounts.pictures import set_picture
+from portal.audit.models import AuditEntry
 from portal.clients.models import ServiceClient
 from portal.core import clock, crypto
 from portal.core.access import operator_actor
@@ -322,6 +323,7 @@ def furnish(machine: Callable[..., Machine], key_of: Callable[..., str], talk: C
         loopback = SignInNetwork(id=new_id(), kind="staff", network="127.0.0.0/8", created_at=clock.now())
         db.session.add(loopback)
     things["network"] = loopback.id
+    things["entry"] = db.session.scalars(select(AuditEntry.id).order_by(AuditEntry.at).limit(1)).one()
     things |= {"mail": give_up_mail(people["alice"]), "letter": "reset"}
     things |= {"slug": "acme", "provider": make_provider("acme"), "other provider": make_provider("other")}
     things["alice's identity"] = link_identity(people["alice"])

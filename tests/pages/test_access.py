@@ -126,6 +126,10 @@ POST /admin/admins/<uuid:admin_id>                 401 404 404 404 404 403 302 4
 GET  /admin/admins/new                             302 404 404 404 404 403 200 302
 POST /admin/admins/new                             401 404 404 404 404 403 422 401
 GET  /admin/audit                                  302 404 404 404 404 403 200 302
+GET  /admin/audit/<uuid:entry_id>                  302 404 404 404 404 403 200 302
+GET  /admin/audit/chain                            302 404 404 404 404 403 200 302
+POST /admin/audit/check                            401 404 404 404 404 403 302 401
+POST /admin/audit/export                           401 404 404 404 404 403 302 401
 GET  /admin/clients                                302 404 404 404 404 403 200 302
 POST /admin/clients/<uuid:client_id>/disable       401 404 404 404 404 403 302 401
 GET  /admin/clients/new                            302 404 404 404 404 403 200 302
@@ -233,6 +237,7 @@ POST /admin/users/<uuid:user_id>/view/end          401 404 404 404 404 403 302 4
 GET  /admin/users/<uuid:user_id>/view/refusals/<uuid:decision_id> 302 404 404 404 404 403 403 302
 GET  /admin/users/new                              302 404 404 404 404 403 200 302
 POST /admin/users/new                              401 404 404 404 404 403 422 401
+GET  /api/v1/audit                                 401 401 401 401 401 401 401 200
 POST /api/v1/keys/leaked                           415 415 415 415 415 415 415 415
 GET  /api/v1/keys/self                             401 401 401 401 401 401 401 401
 POST /api/v1/keys/verify                           401 401 401 401 401 401 401 415
@@ -348,6 +353,7 @@ OBJECTS = {
     "/account/archives/<uuid:work_id>/file": "alice's archive",
     "/account/archives/<uuid:work_id>/stop": "alice's archive",
     "user_id": "bob",
+    "entry_id": "entry",
     "network_id": "network",
     "decision_id": "bob's refusal",
     "lease_id": "bob's refusal",

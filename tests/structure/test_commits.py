@@ -26,6 +26,7 @@ FRAMES = {
     "portal.messages.flush": "one chunk and its position",
     "portal.messages.purging": "one batch of what is kept no longer",
     "portal.messages.purged_quarantine": "one batch of lines set aside",
+    "portal.insight.audit_check": "the entry of a check that was asked for in the console",
     "portal.audit.sealing": "one batch of entries that get their place in the chain",
     "portal.audit.roots": "the root of one day",
     "portal.audit.archive": "one stretch of old entries that lie in a file",

@@ -22,7 +22,6 @@ HOME = "portal.audit.events"
 NOT_YET: dict[str, str] = {
     "CONFIRMATION_RESENT": "being built",
     "TODAY_RESET": "being built",
-    "AUDIT_EXPORTED": "being built",
 }
 
 

@@ -80,6 +80,7 @@ UNRECORDED = {
     "portal.outside.trips.begin_proof": "the same",
     "portal.outside.managing.try_provider": "keeps what a provider says of itself, in memory",
     "portal.outside.managing.try_given": "the same",
+    "portal.insight.audit_check.begin_check": "asks for a long work, which leaves its entry with what it found",
     "portal.support.cases.in_case": "notes that the case was used; the act that follows is recorded with it",
     "portal.support.notes.notes_of": "notes that whoever is named in a note has seen it; nobody's record changes",
     "portal.support.notes.mentions_of": "the same",
