@@ -77,6 +77,10 @@ def test_a_case_walks_from_the_user_through_the_levels_and_back(person: Callable
     # Tara ends it; the user reads what came of it and writes once more, which opens it again.
     page = tara.send(tara.get(f"/staff/cases/{number}"), to=f"/staff/cases/{number}/claim")
     assert tara.send(page, {"outcome": ""}, to=f"/staff/cases/{number}/close").status == 422
+    alice.send(alice.get(asked.path), {"message": "Are you there?"})
+    early = tara.send(page, {"outcome": "Done."}, to=f"/staff/cases/{number}/close")
+    assert (early.status, "read that first" in early.text, "Are you there?" in early.text) == (422, True, True)
+    page = tara.get(f"/staff/cases/{number}")
     done = tara.send(page, {"outcome": "Gave you 5 credits."}, to=f"/staff/cases/{number}/close")
     assert (f"Case {number} is closed." in done.text, "Closed by you" in done.text) == (True, True)
     late = tara.send(page, {"outcome": "Twice."}, to=f"/staff/cases/{number}/close")
