@@ -120,7 +120,7 @@ def own_cases(actor: Actor, cursor: str | None = None) -> Page[SupportCase]:
 @needs(Capability.CASE_OWN)
 def own_case(actor: Actor, number: str) -> tuple[SupportCase, bool]:
     """A case about oneself, and whether one can write in it. Raises NotFound, also for those of others."""
-    query = select(SupportCase).where(SupportCase.number == number[:12].replace("\0", ""))
+    query = select(SupportCase).where(SupportCase.number == number[:12].replace("\0", "").upper())
     case = db.session.scalars(query.where(SupportCase.user_id == actor.id)).one_or_none()
     if case is None:
         raise NotFound

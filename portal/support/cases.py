@@ -159,13 +159,20 @@ def in_case(actor: Actor, user_id: UUID, *, number: str | None = None) -> Actor:
 
 
 @needs(Capability.CASE_WORK)
-def close_case(actor: Actor, case_id: UUID, *, outcome: str) -> SupportCase:
-    """Close a case that the actor holds, saying what came of it; the user may read that. Raises Conflict, Invalid,
-    NotFound.
+def close_case(actor: Actor, case_id: UUID, *, outcome: str, read: UUID | None = None) -> SupportCase:
+    """Close a case that the actor holds, saying what came of it; the user may read that.
+
+    `read` is the last message that the actor has read: nobody closes over what the user wrote meanwhile. Raises
+    Conflict, Invalid, NotFound.
     """
     case, said = case_of_id(case_id), plain_words(outcome)
     if not can_be_kept(said, MOST_OUTCOME):
         raise Invalid({"outcome": gettext("Say in at most %(most)s characters what came of it.", most=MOST_OUTCOME)})
+    take_turns(case.user_id)
+    written = select(CaseMessage.id, CaseMessage.by_user).where(CaseMessage.case_id == case_id)
+    last = db.session.execute(written.order_by(CaseMessage.at.desc(), CaseMessage.id.desc()).limit(1)).first()
+    if read is not None and last is not None and last.by_user and last.id != read:
+        raise Conflict(gettext("The user wrote meanwhile: read that first."))
     change_held(actor, case, **_closed(actor), outcome=said)
     record(within_case(actor.because(said), case), events.CASE_CLOSED, Target("user", case.user_id), {"why": "done"})
     return case

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 MOST_WORDS = 4_000
 MOST_SHOWN = 200
+# Answers that follow each other within so long are told of by one mail.
+TOLD_FOR = timedelta(minutes=10)
 
 
 def checked_words(typed: str) -> str:
@@ -60,15 +63,23 @@ def answer_case(actor: Actor, case_id: UUID, *, words: str) -> SupportCase:
     """
     said, case = checked_words(words), case_of_id(case_id)
     change_held(actor, case, waiting_since=None, used_at=clock.now())
+    told = _told_lately(case_id)
     if actor.id is not None:
         say_in(case, actor.id, said, by_user=False)
     record(within_case(actor, case), events.CASE_ANSWERED, Target("user", case.user_id))
     user = db.session.get(Account, case.user_id)
-    if user is not None and user.email:
+    if user is not None and user.email and not told:
         link = site_link(f"/account/help/{case.number}")
         values = {"name": user.shown_name, "number": case.number, "link": link}
         write_mail(user.email, "case_answer", values, language=user.language, account_id=user.id)
     return case
+
+
+def _told_lately(case_id: UUID) -> bool:
+    """Whether the last words in a case are the desk's own of a moment ago, of which a mail has told."""
+    latest = select(CaseMessage).where(CaseMessage.case_id == case_id)
+    last = db.session.scalars(latest.order_by(CaseMessage.at.desc(), CaseMessage.id.desc()).limit(1)).first()
+    return last is not None and not last.by_user and last.at > clock.now() - TOLD_FOR
 
 
 def mail_handed(case: SupportCase, member: Account, by: Actor) -> None:

@@ -20,7 +20,7 @@ from portal.core import clock
 from portal.core.access import LEVELS, Capability, needs
 from portal.core.database import db
 from portal.core.errors import NotFound
-from portal.core.pages import Page, page_of
+from portal.core.pages import PAGE_SIZE, Page, page_of
 from portal.support.cases import IDLE, find_held_case, within_case
 from portal.support.handing import open_to
 from portal.support.messages import messages_in
@@ -116,12 +116,14 @@ def own_desk(actor: Actor) -> OwnDesk:
 
 
 @needs(Capability.CASE_WORK)
-def waiting_cases(actor: Actor, level: int | None = None, cursor: str | None = None) -> Page[CaseLine]:
+def waiting_cases(
+    actor: Actor, level: int | None = None, cursor: str | None = None, *, size: int = PAGE_SIZE
+) -> Page[CaseLine]:
     """One page of the queue, longest waiting first: what the actor may take, or all that waits at a level."""
     query = select(SupportCase).where(SupportCase.state == CaseState.WAITING.value)
     query = query.where(open_to(actor) if level not in LEVELS else SupportCase.level == level)
     order = [SupportCase.waiting_since.asc(), SupportCase.id.asc()]
-    page = page_of(query, order, cursor, purpose=f"queue-{level}")
+    page = page_of(query, order, cursor, purpose=f"queue-{level}", size=size)
     return Page(_lines(actor, page.items), page.next_cursor, page.previous_cursor)
 
 

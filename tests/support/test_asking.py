@@ -69,6 +69,7 @@ def test_the_talk_goes_both_ways_and_the_mail_says_nothing_of_it(alice: Account)
         answer_case(tess, case.id, words="Not mine to answer.")
     claim_case(tess, case.id)
     answer_case(tess, case.id, words="Which secret key?")
+    answer_case(tess, case.id, words="The second.")
     db.session.flush()
     assert db.session.get_one(SupportCase, case.id).waiting_since is None
     to, values = opened(db.session.scalars(select(OutboxMail).where(OutboxMail.template == "case_answer")).one())
@@ -80,6 +81,7 @@ def test_the_talk_goes_both_ways_and_the_mail_says_nothing_of_it(alice: Account)
     assert [(one.by_user, one.words) for one in own_talk(who, case.number)] == [
         (True, "It does not work."),
         (False, "Which secret key?"),
+        (False, "The second."),
         (True, "The first."),
     ]
     assert [one.number for one in own_cases(who).items] == [case.number]

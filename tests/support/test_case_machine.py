@@ -57,24 +57,24 @@ class Cases(RuleBasedStateMachine):
         db.session.expire_all()
         return list(db.session.scalars(select(SupportCase).order_by(SupportCase.id)))
 
-    def attempt(self, act: Callable[[], object]) -> bool:
+    def attempt(self, act: Callable[..., object], *given: Any, **said: Any) -> bool:
         """Whether it went through, as one request."""
         try:
             with transaction():
-                act()
+                act(*given, **said)
         except (Conflict, Forbidden, LimitReached):
             return False
         return True
 
     @rule()
     def ask(self) -> None:
-        self.attempt(lambda: ask_for_help(self.people["alice"], subject="help", words="Please."))
+        self.attempt(ask_for_help, self.people["alice"], subject="help", words="Please.")
 
     @rule(name=WHO)
     def open(self, name: str) -> None:
         held = self.people[name]
         user = db.session.scalars(select(Account.id).where(Account.username == "alice")).one()
-        self.attempt(lambda: open_case(held, user, reason="They called.", channel="phone"))
+        self.attempt(open_case, held, user, reason="They called.", channel="phone")
         for case in self.cases():
             if case.holder_id == held.id:
                 self.held[case.id] = name
@@ -83,7 +83,7 @@ class Cases(RuleBasedStateMachine):
     def claim(self, name: str, pick: int) -> None:
         for case in self.cases()[pick : pick + 1]:
             waited = case.state == "waiting"
-            if self.attempt(partial(claim_case, self.people[name], case.id)):
+            if self.attempt(claim_case, self.people[name], case.id):
                 assert waited
                 self.held[case.id] = name
 
@@ -92,25 +92,24 @@ class Cases(RuleBasedStateMachine):
         who = self.people[name]
         for case in self.cases()[pick : pick + 1]:
             takers = takers_of(who, case)
-            acts: dict[str, Callable[[], object]] = {
-                "answer": partial(answer_case, who, case.id, words="There."),
-                "back": partial(hand_back, who, case.id, why="No time."),
-                "close": partial(close_case, who, case.id, outcome="Done."),
+            acts: dict[str, Callable[..., object]] = {
+                "answer": partial(answer_case, words="There."),
+                "back": partial(hand_back, why="No time."),
+                "close": partial(close_case, outcome="Done."),
             }
             if takers.levels:
-                acts["level"] = partial(hand_to_level, who, case.id, level=takers.levels[-1], why="Up.")
+                acts["level"] = partial(hand_to_level, level=takers.levels[-1], why="Up.")
             if takers.people:
-                last = takers.people[-1].id
-                acts["person"] = partial(hand_to_person, who, case.id, person_id=last, why="Yours.")
+                acts["person"] = partial(hand_to_person, person_id=takers.people[-1].id, why="Yours.")
             if how in acts:
-                assert self.attempt(acts[how]) == (self.held.get(case.id) == name)
+                assert self.attempt(acts[how], who, case.id) == (self.held.get(case.id) == name)
                 if how != "answer" and self.held.get(case.id) == name:
                     del self.held[case.id]
 
     @rule(pick=PICK)
     def write(self, pick: int) -> None:
         for case in self.cases()[pick : pick + 1]:
-            self.attempt(partial(write_in_case, self.people["alice"], case.number, words="And?"))
+            self.attempt(write_in_case, self.people["alice"], case.number, words="And?")
 
     @rule(minutes=st.sampled_from([7, 61]))
     def wait(self, minutes: int) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
-from wtforms import RadioField, SelectChoice, SelectField, StringField, TextAreaField
+from wtforms import HiddenField, RadioField, SelectChoice, SelectField, StringField, TextAreaField
 from wtforms.validators import InputRequired, Length
 
 from portal.accounts.directory import user_to_help
@@ -60,8 +60,9 @@ class HandForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
 
 
 class CloseForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
-    """What came of it."""
+    """What came of it. `read` is the last message on the page."""
 
+    read = HiddenField()
     outcome = TextAreaField(
         words("What came of it?"), [InputRequired(words("Say what came of it.")), Length(max=MOST_OUTCOME)]
     )
@@ -138,7 +139,7 @@ def close(number: str) -> ResponseReturnValue:
     case, form = case_named(actor(), number), CloseForm()
     if form.validate_on_submit():
         with told_beside(form) as attempt:
-            close_case(actor(), case.id, outcome=form.outcome.data)
+            close_case(actor(), case.id, outcome=form.outcome.data, read=parse_id(form.read.data or ""))
         if attempt.done:
             flash(gettext("Case %(number)s is closed.", number=number), "green")
             return redirect(url_for("staff.cases.index"))
@@ -175,12 +176,14 @@ def _page(
     if handing is None:
         handing = HandForm(formdata=None)
         handing.to.choices = _choices(takers_of(actor(), seen.line.case))
+    closing = closing or CloseForm(formdata=None)
+    closing.read.data = str(seen.messages[-1].id) if seen.messages else ""
     return render_template(
         "staff/cases/show.html",
         seen=seen,
         answering=answering or AnswerForm(formdata=None),
         handing=handing,
-        closing=closing or CloseForm(formdata=None),
+        closing=closing,
     )
 
 

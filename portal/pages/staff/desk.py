@@ -8,6 +8,7 @@ from flask import Blueprint, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from portal.core.access import Capability
+from portal.support.queue import own_desk, waiting_cases
 from portal.support.search import MOST_HITS, Clue, search_desk, without_secrets
 from portal.usage.refusal_reading import was_allowed
 from portal.web.found import CLUES, suggestions, typed_search
@@ -17,15 +18,25 @@ from portal.web.identity import actor
 if TYPE_CHECKING:
     from portal.support.search import Hit
 
+WAITING_SHOWN = 10
 blueprint = Blueprint("desk", __name__)
 
 
 @blueprint.get("")
 @requires(Capability.USER_FIND)
 def index() -> ResponseReturnValue:
-    """One search box; a single hit opens at once."""
-    typed = typed_search()
-    return _found(typed) if typed else render_template("staff/desk/index.html", q="", hits=[], allowed=False)
+    """One search box, a single hit opens at once; before anything is searched, what is mine to do and who waits."""
+    typed, who = typed_search(), actor()
+    if typed:
+        return _found(typed)
+    return render_template(
+        "staff/desk/index.html",
+        q="",
+        hits=[],
+        allowed=False,
+        mine=own_desk(who),
+        waiting=waiting_cases(who, size=WAITING_SHOWN),
+    )
 
 
 @blueprint.get("/suggestions.json")

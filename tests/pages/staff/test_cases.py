@@ -40,6 +40,7 @@ def test_a_case_walks_from_the_user_through_the_levels_and_back(person: Callable
     assert number in queue.text
     assert "<script>alert(1)</script> {{ 7*7 }}" in queue.text
     assert [line.get("class") for line in queue.tree.iter("span") if (line.text or "") == "1"].count("count") == 2
+    assert "Waiting for somebody" in tess.get("/staff").text
     seen = tess.get(f"/staff/cases/{number}")
     assert f"/staff/users/{user.id}/refusals/{decision}" in seen.links()
     assert "Send the answer" not in seen.text
@@ -73,10 +74,15 @@ def test_a_case_walks_from_the_user_through_the_levels_and_back(person: Callable
     assert to
     theo.send(page, {"to": to[1], "why": "Credits."}, to=f"/staff/cases/{number}/hand")
     assert "Handed to you" in tara.get("/staff/cases").text
+    assert "Yours to do" in tara.get("/staff").text
     assert "waits for somebody else" in theo.get(f"/staff/cases/{number}").text
     # Tara ends it; the user reads what came of it and writes once more, which opens it again.
     page = tara.send(tara.get(f"/staff/cases/{number}"), to=f"/staff/cases/{number}/claim")
     assert tara.send(page, {"outcome": ""}, to=f"/staff/cases/{number}/close").status == 422
+    alice.send(alice.get(asked.path), {"message": "Are you there?"})
+    early = tara.send(page, {"outcome": "Done."}, to=f"/staff/cases/{number}/close")
+    assert (early.status, "read that first" in early.text, "Are you there?" in early.text) == (422, True, True)
+    page = tara.get(f"/staff/cases/{number}")
     done = tara.send(page, {"outcome": "Gave you 5 credits."}, to=f"/staff/cases/{number}/close")
     assert (f"Case {number} is closed." in done.text, "Closed by you" in done.text) == (True, True)
     late = tara.send(page, {"outcome": "Twice."}, to=f"/staff/cases/{number}/close")
