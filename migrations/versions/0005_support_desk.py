@@ -1,4 +1,4 @@
-"""The support desk: cases and what is said in them, notes, reveals, viewings."""
+"""The support desk: cases and what is said in them, notes, reveals, viewings, days given back."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -29,6 +29,8 @@ def upgrade() -> None:
     op.create_index("ix_conversations_source", "conversations", ["source_id"])
     if op.get_bind().dialect.name == "postgresql":
         op.execute("CREATE INDEX ix_search_keys ON api_keys (prefix text_pattern_ops)")
+    op.add_column("usage_days", sa.Column("given_back", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
+    op.add_column("usage_days", sa.Column("resets", sa.Integer(), server_default=sa.text("0"), nullable=False))
 
 
 def downgrade() -> None:
@@ -36,6 +38,8 @@ def downgrade() -> None:
     op.drop_index("ix_conversations_source", table_name="conversations")
     op.execute("DROP INDEX IF EXISTS ix_search_keys")
     op.drop_index("ix_audit_entries_case", table_name="audit_entries")
+    op.drop_column("usage_days", "resets")
+    op.drop_column("usage_days", "given_back")
     for table in TABLES:
         op.drop_table(table)
 

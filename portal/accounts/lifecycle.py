@@ -14,7 +14,7 @@ from portal.accounts.zones import check_pause, move_account
 from portal.audit import events
 from portal.audit.record import Target, record
 from portal.core import access, settings
-from portal.core.access import Capability, check_recent, needs, outranks, recently
+from portal.core.access import Capability, check_case, check_recent, needs, outranks, recently
 from portal.core.database import db
 from portal.core.errors import Conflict, Forbidden, Invalid, NotFound
 from portal.core.text import gettext
@@ -43,7 +43,8 @@ def mail_confirmation(account: Account) -> None:
     write_mail(account.email or "", "confirm", values, language=account.language, account_id=account.id)
 
 
-def _changeable(actor: Actor, account: Account) -> None:
+def check_outranked(actor: Actor, account: Account) -> None:
+    """The account lives, is another's, and of lower rank. Raises Forbidden, NotFound."""
     if account.state == State.DELETED:
         raise NotFound
     if account.id == actor.id:
@@ -52,19 +53,24 @@ def _changeable(actor: Actor, account: Account) -> None:
         raise Forbidden(gettext("You cannot act on an account of this rank."))
 
 
-def check_managed(actor: Actor, account: Account) -> None:
+MANAGING: dict[str, Capability] = {
+    Kind.USER.value: Capability.USER_WRITE,
+    Kind.STAFF.value: Capability.STAFF_MANAGE,
+    Kind.ADMIN.value: Capability.ADMIN_MANAGE,
+}
+
+
+def check_managed(actor: Actor, account: Account, *of_users: Capability) -> None:
     """Users are managed with user.write, staff with staff.manage, admins with admin.manage.
 
-    Raises Forbidden, NotFound.
+    `of_users` are capabilities any of which will do besides where the account is a user's; staff, who hold nothing
+    else, must act in a case about that user. Raises Forbidden, NotFound, CaseNeeded.
     """
-    wanted = {
-        Kind.USER.value: Capability.USER_WRITE,
-        Kind.STAFF.value: Capability.STAFF_MANAGE,
-        Kind.ADMIN.value: Capability.ADMIN_MANAGE,
-    }[account.kind]
-    if not actor.may(wanted):
+    wanted = {MANAGING[account.kind], *(of_users if account.kind == Kind.USER else ())}
+    if actor.capabilities.isdisjoint(wanted):
         raise Forbidden
-    _changeable(actor, account)
+    check_outranked(actor, account)
+    check_case(actor, account.id)
 
 
 @needs(Capability.USER_WRITE)
@@ -143,11 +149,11 @@ def edit_profile(actor: Actor, *, display_name: str, time_zone: str) -> Account:
     return account
 
 
-@needs(Capability.USER_WRITE, Capability.STAFF_MANAGE, Capability.ADMIN_MANAGE)
+@needs(Capability.USER_WRITE, Capability.USER_SUSPEND, Capability.STAFF_MANAGE, Capability.ADMIN_MANAGE, case=True)
 def suspend(actor: Actor, account_id: UUID) -> Account:
     """Stop an account from doing anything: its sessions, tokens and keys are dead from now. Wants a reason."""
     account = _found(account_id)
-    check_managed(actor, account)
+    check_managed(actor, account, Capability.USER_SUSPEND)
     if not actor.reason:
         raise Invalid({"reason": gettext("Say why.")})
     before = account.state
@@ -162,12 +168,12 @@ def suspend(actor: Actor, account_id: UUID) -> Account:
     return account
 
 
-@needs(Capability.USER_WRITE, Capability.STAFF_MANAGE, Capability.ADMIN_MANAGE)
+@needs(Capability.USER_WRITE, Capability.USER_SUSPEND, Capability.STAFF_MANAGE, Capability.ADMIN_MANAGE, case=True)
 def reactivate(actor: Actor, account_id: UUID) -> Account:
     """Let a suspended account in again, or keep one that was being closed. Sessions and tokens of before stay dead;
-    keys work again."""
+    keys work again. Raises NotFound, Forbidden, Conflict."""
     account = _found(account_id)
-    check_managed(actor, account)
+    check_managed(actor, account, Capability.USER_SUSPEND)
     if account.state not in {State.SUSPENDED, State.CLOSING}:
         raise Conflict(gettext("Only a suspended account, or one that is being closed, can be reactivated."))
     before, account.state = account.state, State.ACTIVE.value

@@ -198,6 +198,9 @@ class Settings(BaseModel):
     token_algorithm: Literal["EdDSA", "RS256"] = Field("EdDSA", description="Algorithm of access tokens.")
     staff_credit_cap: int = Field(1000, ge=0, description="Credits that one level 3 adjustment may move.")
     staff_reveals_per_day: int = Field(50, ge=0, description="Fields one staff member may reveal in a day.")
+    reveal_open_s: int = Field(
+        600, ge=1, le=86_400, description="For how many seconds a revealed field stays unmasked for who revealed it."
+    )
     max_body_bytes: int = Field(8 * 1024 * 1024, ge=1024, description="Largest request body.")
     db_pool_size: int = Field(0, ge=0, le=512, description="Database connections of one worker; 0 is THREADS + 4.")
     db_timeout_s: int = Field(5, ge=1, le=120, description="Seconds to wait for a connection, a lock or a statement.")

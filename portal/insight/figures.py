@@ -65,7 +65,7 @@ def count_figures(*, patiently: bool = False) -> bool:
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     used = dict(
         db.session.execute(
-            select(UsageDay.day, func.sum(UsageDay.used)).where(UsageDay.day >= first).group_by(UsageDay.day)
+            select(UsageDay.day, func.sum(UsageDay.total)).where(UsageDay.day >= first).group_by(UsageDay.day)
         ).all()
     )
     logged = dict(
@@ -74,10 +74,10 @@ def count_figures(*, patiently: bool = False) -> bool:
         ).all()
     )
     top_users = db.session.execute(
-        select(Account.id, Account.username, UsageDay.used)
+        select(Account.id, Account.username, UsageDay.total.label("used"))
         .join(Account, Account.id == UsageDay.user_id)
         .where(UsageDay.day == today, Account.state != State.DELETED.value)
-        .order_by(UsageDay.used.desc())
+        .order_by(UsageDay.total.desc())
         .limit(5)
     ).all()
     top_models = db.session.execute(

@@ -86,9 +86,9 @@ def count_usage(*, patiently: bool = False) -> bool:
     users: list[tuple[int, UUID]] = []
     keys: list[tuple[int, UUID, int]] = []
     for low, high in _ranges():
-        for row in _in_range(UsageDay, low, high, first, UsageDay.day):
+        for row in _in_range(UsageDay, low, high, first, UsageDay.day, UsageDay.total):
             days[row.day] += int(row.used)
-        for row in _in_range(UsageDetail, low, high, first, UsageDetail.model, credits=True):
+        for row in _in_range(UsageDetail, low, high, first, UsageDetail.model, UsageDetail.used, credits=True):
             models[row.model] += int(row.used)
             spent[row.model] += int(row.credits)
         # Whoever is among the first of all is among the first of the own range.
@@ -132,8 +132,10 @@ def _first_two(ids: Any) -> tuple[UUID | None, UUID | None]:
     return (found[0] if found else None), (found[1] if len(found) > 1 else None)
 
 
-def _in_range(table: Any, low: UUID, high: UUID, first: date, by: Any, *, credits: bool = False) -> list[Any]:
-    sums = [func.sum(table.used).label("used")]
+def _in_range(
+    table: Any, low: UUID, high: UUID, first: date, by: Any, used: Any, *, credits: bool = False
+) -> list[Any]:
+    sums = [func.sum(used).label("used")]
     if credits:
         sums.append(func.sum(table.credits).label("credits"))
     query = select(by, *sums).where(table.user_id.between(low, high), table.day >= first).group_by(by)
@@ -141,7 +143,7 @@ def _in_range(table: Any, low: UUID, high: UUID, first: date, by: Any, *, credit
 
 
 def _top_users(low: UUID, high: UUID, first: date) -> list[Any]:
-    used = func.sum(UsageDay.used)
+    used = func.sum(UsageDay.total)
     query = (
         select(UsageDay.user_id, used.label("used"))
         .where(UsageDay.user_id.between(low, high), UsageDay.day >= first)

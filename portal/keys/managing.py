@@ -9,7 +9,7 @@ from sqlalchemy import select
 from portal.accounts.models import State, User
 from portal.audit import events
 from portal.audit.record import record
-from portal.core.access import Capability, needs, outranks
+from portal.core.access import Capability, check_case, needs, outranks
 from portal.core.database import db
 from portal.core.errors import Conflict, Forbidden, NotFound
 from portal.core.ids import parse_id
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 def _managed(actor: Actor, user_id: UUID) -> User:
     """The user whose keys the actor wants to change. A client comes with a scope and has no rank."""
+    check_case(actor, user_id)
     user = db.session.get(User, user_id)
     if user is None or user.state == State.DELETED:
         raise NotFound
@@ -74,11 +75,11 @@ def rotate_key_of(actor: Actor, user_id: UUID, key_id: UUID, *, overlap_s: int) 
     return replace_key(_key_of(_managed(actor, user_id), key_id), overlap_s, actor)
 
 
-@needs(Capability.KEY_WRITE, Capability.USER_WRITE)
+@needs(Capability.KEY_WRITE, Capability.KEY_STOP, case=True)
 def revoke_key_of(actor: Actor, user_id: UUID, key_id: UUID) -> ApiKey:
     """End a key of a user: the next verify anywhere refuses it. Twice is as good as once.
 
-    Raises NotFound, Forbidden.
+    Raises NotFound, Forbidden, CaseNeeded.
     """
     key = _key_of(_managed(actor, user_id), key_id)
     if end_key(key, "service"):

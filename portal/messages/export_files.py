@@ -8,6 +8,7 @@ import os
 import shutil
 from datetime import timedelta
 from typing import TYPE_CHECKING, BinaryIO
+from uuid import UUID
 
 from sqlalchemy import delete, or_, select, update
 
@@ -26,7 +27,6 @@ from portal.work.models import LongWork
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-    from uuid import UUID
 
 EXPORT = "export_logs"
 OWN_DATA = "own_data"  # everything held about somebody, made in privacy/own_data_files.py
@@ -132,6 +132,8 @@ def asker_of(work: LongWork, *states: State) -> Actor:
     account = db.session.get(Account, work.owner_id, populate_existing=True)
     if account is None or account.state not in states or account.epoch != work.epoch:
         raise GivenUp("gone")
+    case = work.arguments.get("case")
+    of_user = UUID(work.arguments["user_id"]) if case else None
     return Actor(
         kind=ActorKind(account.kind),
         name=account.username,
@@ -140,7 +142,9 @@ def asker_of(work: LongWork, *states: State) -> Actor:
         rank=account.rank,
         credential="long work",
         reason=work.arguments.get("reason"),
-        case=work.arguments.get("case"),
+        case=case,
+        case_of=of_user,
+        on_behalf_of=of_user,
     )
 
 

@@ -16,7 +16,7 @@ from portal.accounts.models import Account, Kind
 from portal.audit import events
 from portal.audit.record import Target, record
 from portal.core import clock, crypto, settings
-from portal.core.access import Capability, needs
+from portal.core.access import Capability, check_case, needs
 from portal.core.database import db
 from portal.core.errors import Conflict, Forbidden, Invalid, NotFound
 from portal.core.text import gettext
@@ -70,12 +70,13 @@ def export_own_logs(actor: Actor, wanted: LogFilter, file_format: str) -> Export
     return _export(actor, account, wanted, file_format)
 
 
-@needs(Capability.LOG_CONTENT)
+@needs(Capability.LOG_CONTENT, case=True)
 def export_logs_of(actor: Actor, user_id: UUID, wanted: LogFilter, file_format: str) -> Export:
     """The logs of a user that the filter leaves, for a reason. The entry of it is written before the first byte.
 
-    Raises Invalid at "reason" and "format", NotFound, Conflict.
+    Raises Invalid at "reason" and "format", NotFound, Conflict, CaseNeeded.
     """
+    check_case(actor, user_id)
     if not (actor.reason or "").strip():
         raise Invalid({"reason": gettext("Say why you need to read this.")})
     return _export(actor, _user(user_id), wanted, file_format)

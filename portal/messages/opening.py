@@ -17,11 +17,12 @@ from portal.accounts.models import Account, Kind
 from portal.audit import events
 from portal.audit.record import Target, record
 from portal.core import clock, settings
-from portal.core.access import Capability, needs
+from portal.core.access import Capability, check_case, needs
+from portal.core.actor import ActorKind
 from portal.core.crypto import BadSeal
 from portal.core.data_keys import is_destroyed
 from portal.core.database import db
-from portal.core.errors import Forbidden, Invalid, NotFound
+from portal.core.errors import CaseNeeded, Forbidden, Invalid, NotFound
 from portal.core.ids import new_id
 from portal.core.text import gettext
 from portal.messages.hits import page_of_hits
@@ -59,7 +60,7 @@ def open_contents(actor: Actor, logs: Sequence[MessageLog], *, what: str) -> dic
     """The content of each log by its number. `what` is a word for the audit log: page, search, export, api.
 
     If only one log is not the actor's own, the actor needs LOG_CONTENT and a reason, and one entry is written for
-    each user read. Raises Forbidden, Invalid at "reason".
+    each user read; staff need a case about that user besides. Raises Forbidden, CaseNeeded, Invalid at "reason".
     """
     others: dict[UUID, int] = {}
     for log in logs:
@@ -69,6 +70,7 @@ def open_contents(actor: Actor, logs: Sequence[MessageLog], *, what: str) -> dic
         _check_reason(actor)
         names = _names_of(others)
         for user_id, count in others.items():
+            check_case(actor, user_id)
             facts = {"what": what, "count": count}
             record(actor, events.CONTENT_READ, Target("user", user_id, names.get(user_id)), facts)
     return _contents_of(logs)
@@ -137,9 +139,13 @@ def search_others(
 ) -> Page[MessageLog]:
     """One page of logs, of one user or of all, in which every word was said, newest first.
 
-    It leaves an entry with the words' reason, not the words. Raises Forbidden, Invalid at "reason".
+    It leaves an entry with the words' reason, not the words. Raises Forbidden, CaseNeeded, Invalid at "reason".
     """
     _check_reason(actor)
+    if actor.kind is ActorKind.STAFF:
+        if user_id is None:
+            raise CaseNeeded  # a case is about one user, so nobody of the desk searches what all said
+        check_case(actor, user_id)
     page = page_of_hits(logs, search, cursor, owner=user_id, size=size)
     name = _names_of([user_id]).get(user_id) if user_id else None
     target = Target("user", user_id, name) if user_id else None
@@ -200,14 +206,15 @@ def find_opening(actor: Actor, user_id: UUID, log_id: UUID | None = None) -> Con
     return db.session.scalars(query.order_by(ContentOpening.until.desc(), ContentOpening.id.desc()).limit(1)).first()
 
 
-@needs(Capability.LOG_CONTENT)
+@needs(Capability.LOG_CONTENT, case=True)
 def open_for_30_minutes(actor: Actor, user_id: UUID, *, log_id: UUID | None = None) -> ContentOpening:
     """Remember the actor's reason, so that the user's content, or one log, stays open for CONTENT_OPEN_S seconds.
 
-    Raises Forbidden (nobody who could come back), Invalid at "reason", NotFound.
+    Raises Forbidden (nobody who could come back), Invalid at "reason", NotFound, CaseNeeded.
     """
     if actor.id is None:
         raise Forbidden
+    check_case(actor, user_id)
     _check_reason(actor)
     user = db.session.get(Account, user_id)
     if user is None or user.kind != Kind.USER.value:

@@ -5,16 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from portal.accounts.directory import account_named
-from portal.accounts.lifecycle import mail_confirmation
+from portal.accounts.lifecycle import check_outranked, mail_confirmation, target_of
 from portal.accounts.links import Purpose, make_link
-from portal.accounts.models import State
-from portal.core.access import open_to_all
+from portal.accounts.models import Account, State, User
+from portal.audit import events
+from portal.audit.record import record
+from portal.core.access import Capability, needs, open_to_all
+from portal.core.database import db
+from portal.core.errors import Conflict, NotFound
+from portal.core.text import gettext
 from portal.mail.outbox import write_mail
 from portal.mail.rendering import site_link
 from portal.signin import throttle
 from portal.signin.vain import in_vain
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from portal.core.actor import Actor
 
 
@@ -31,3 +38,23 @@ def ask_for_confirmation(actor: Actor, typed_name: str) -> None:
     else:
         with in_vain():
             write_mail(typed_name, "confirm", {"name": typed_name, "link": site_link(make_link(Purpose.CONFIRM, None))})
+
+
+@needs(Capability.CONFIRMATION_RESEND)
+def resend_confirmation(actor: Actor, user_id: UUID) -> Account:
+    """Mail a user the link that confirms the address again; the one of before dies. Needs no case: nothing is seen.
+
+    Raises NotFound, Forbidden, Conflict where nothing waits to be confirmed, LimitReached.
+    """
+    user = db.session.get(User, user_id)
+    if user is None:
+        raise NotFound
+    check_outranked(actor, user)
+    if user.email_verified_at is not None or not user.email:
+        raise Conflict(gettext("The address is confirmed already."))
+    if user.state != State.ACTIVE:
+        raise Conflict(gettext("Only for an active account can the address be confirmed."))
+    throttle.count_try(throttle.counter_of("mail", user.email), throttle.counter_of("all-mails", ""))
+    mail_confirmation(user)
+    record(actor, events.CONFIRMATION_RESENT, target_of(user))
+    return user

@@ -43,15 +43,15 @@ def end_other_sessions(actor: Actor) -> int:
     return living
 
 
-@needs(Capability.USER_WRITE, Capability.STAFF_MANAGE, Capability.ADMIN_MANAGE)
+@needs(Capability.USER_WRITE, Capability.SESSION_STOP, Capability.STAFF_MANAGE, Capability.ADMIN_MANAGE)
 def managed_account(actor: Actor, account_id: UUID) -> tuple[Account, list[SignInSession]]:
-    """An account the actor may sign out, with where it is signed in. Raises NotFound, Forbidden."""
+    """An account the actor may sign out, with where it is signed in. Raises NotFound, Forbidden, CaseNeeded."""
     account = _found(account_id)
-    check_managed(actor, account)
+    check_managed(actor, account, Capability.SESSION_STOP)
     return account, living_sessions(account)
 
 
-@needs(Capability.USER_WRITE, Capability.STAFF_MANAGE, Capability.ADMIN_MANAGE)
+@needs(Capability.USER_WRITE, Capability.SESSION_STOP, Capability.STAFF_MANAGE, Capability.ADMIN_MANAGE, case=True)
 def end_sessions_of(actor: Actor, account_id: UUID) -> int:
     """Sign an account out everywhere; it may sign in again. Wants a reason. Answers how many sessions were living.
 

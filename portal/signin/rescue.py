@@ -1,10 +1,11 @@
-"""What the operator does at the command line for whoever is shut out: a link in the hand, an end to waiting."""
+"""Help for whoever is shut out: from the operator a link in the hand, from desk and console too an end to waiting."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from portal.accounts.lifecycle import target_of
+from portal.accounts.lifecycle import check_managed, target_of
 from portal.accounts.links import Purpose, make_link
 from portal.accounts.models import Account, State
 from portal.accounts.notices import notify
@@ -18,6 +19,7 @@ from portal.mail.rendering import site_link
 from portal.signin import throttle
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from uuid import UUID
 
     from portal.core.actor import Actor
@@ -35,15 +37,39 @@ def hand_out_reset_link(actor: Actor, account_id: UUID) -> str:
     return link
 
 
-@needs(Capability.ACCOUNT_RESCUE)
-def unlock(actor: Actor, account_id: UUID) -> Account:
-    """Forget failed sign-ins and second factors, and lift a lock. Raises NotFound."""
-    account = _living(account_id)
-    throttle.forget_failures(
+@dataclass(frozen=True, slots=True)
+class ShutOut:
+    """What keeps somebody from signing in: since when the account is locked, and how many tries went wrong."""
+
+    locked_at: datetime | None
+    wrong_passwords: int
+    wrong_codes: int
+
+
+def _counters_of(account: Account) -> tuple[str, str, str]:
+    """By username, by e-mail address, by second factor."""
+    return (
         throttle.counter_of("name", account.username),
         throttle.counter_of("name", account.email),
         throttle.counter_of("factor", str(account.id)),
     )
+
+
+@needs(Capability.ACCOUNT_RESCUE, Capability.ACCOUNT_UNLOCK, case=True)
+def what_shuts_out(actor: Actor, account_id: UUID) -> ShutOut:
+    """What `unlock` would lift. Raises NotFound, Forbidden, CaseNeeded."""
+    account = _living(account_id)
+    check_managed(actor, account, Capability.ACCOUNT_UNLOCK)
+    by_name, by_email, by_factor = (throttle.count_of(counter) for counter in _counters_of(account))
+    return ShutOut(account.locked_at, by_name + by_email, by_factor)
+
+
+@needs(Capability.ACCOUNT_RESCUE, Capability.ACCOUNT_UNLOCK, case=True)
+def unlock(actor: Actor, account_id: UUID) -> Account:
+    """Forget failed sign-ins and second factors, and lift a lock. Raises NotFound, Forbidden, CaseNeeded."""
+    account = _living(account_id)
+    check_managed(actor, account, Capability.ACCOUNT_UNLOCK)
+    throttle.forget_failures(*_counters_of(account))
     was_locked, account.locked_at = account.locked_at is not None, None
     record(actor, events.ACCOUNT_UNLOCKED, target_of(account))
     if was_locked:

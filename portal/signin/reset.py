@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from portal.accounts.directory import account_named
-from portal.accounts.lifecycle import check_managed, raise_epoch, target_of
+from portal.accounts.lifecycle import MANAGING, check_managed, raise_epoch, target_of
 from portal.accounts.links import Purpose, look_at_link, make_link, spend_link
 from portal.accounts.models import Account, State
 from portal.accounts.notices import notify
@@ -45,19 +45,21 @@ def ask_for_reset(actor: Actor, typed_name: str) -> None:
             record(actor, events.PASSWORD_RESET_STARTED, Target("account"))
 
 
-@needs(Capability.USER_WRITE, Capability.STAFF_MANAGE, Capability.ADMIN_MANAGE)
+@needs(Capability.USER_WRITE, Capability.RESET_MAIL, Capability.STAFF_MANAGE, Capability.ADMIN_MANAGE, case=True)
 def start_reset(actor: Actor, account_id: UUID) -> str | None:
-    """Mail a reset link to someone of lower rank; answers the link only where no mail leaves.
+    """Mail a reset link to someone of lower rank; answers the link only where no mail leaves, and never to the desk.
 
-    Raises NotFound, Conflict, Forbidden.
+    Raises NotFound, Conflict, Forbidden, CaseNeeded.
     """
     account = db.session.get(Account, account_id)
     if account is None or account.state == State.DELETED:
         raise NotFound
-    check_managed(actor, account)
+    check_managed(actor, account, Capability.RESET_MAIL)
     if account.state != State.ACTIVE:
         raise Conflict(gettext("Only an active account can reset its password."))
     handed_over = not settings.current().mail_leaves
+    if handed_over and not actor.may(MANAGING[account.kind]):
+        raise Conflict(gettext("No mail leaves this site. An admin can hand a link over."))
     if handed_over:
         check_recent(actor, factor=True)  # whoever holds the link can have the account
     throttle.count_try(throttle.counter_of("reset", account.email), throttle.counter_of("all-mails", ""))

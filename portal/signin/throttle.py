@@ -93,6 +93,15 @@ def check_throttle(*counters: str) -> None:
             raise _refusal(row)
 
 
+def count_of(counter: str) -> int:
+    """How many tries a counter holds that still count for something."""
+    row = db.session.get(FailureCount, counter, populate_existing=True)
+    if row is None:
+        return 0
+    over = row.last_at is None or row.last_at <= clock.now() - QUIET
+    return 0 if over and _sort_of(counter) in GROWING else row.failures
+
+
 def count_failure(*counters: str) -> None:
     """Add one to each counter, however full; one that is over begins anew."""
     for name in sorted(counters):

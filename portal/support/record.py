@@ -15,6 +15,7 @@ from portal.keys.service import keys_of
 from portal.messages.keeping import kept_of
 from portal.signin.models import SignInSession
 from portal.signin.sessions import living_sessions
+from portal.support.reveals import ADDRESS, EMAIL, FIELDS, unmasked
 from portal.usage.history import last_days, standing
 from portal.usage.limits import Limits, limits_of
 from portal.usage.models import Plan
@@ -81,13 +82,16 @@ class MaskedRecord:
     keys: list[KeySeen]
     sessions: list[SessionSeen]
     keeping: Keeping
+    # Until when the actor sees a field unmasked that is masked at their level.
+    revealed: dict[str, datetime]
 
 
 @needs(Capability.USER_FIND)
 def email_for(actor: Actor, account: Account) -> str:
-    """The e-mail address of a user, masked unless the actor may see it whole."""
+    """The e-mail address of a user, masked unless the actor may see it whole or has revealed it."""
     email = account.email or ""
-    return email if actor.may(Capability.USER_CONTACT) else mask_email(email)
+    whole = actor.may(Capability.USER_CONTACT) or (account.id, EMAIL) in unmasked(actor)
+    return email if whole else mask_email(email)
 
 
 @needs(Capability.USER_FIND)
@@ -95,7 +99,9 @@ def open_record(actor: Actor, user_id: UUID) -> MaskedRecord:
     """A user's record, masked. Leaves an audit entry: the user may ask who looked. Raises NotFound."""
     user = user_record(actor, user_id)
     record(actor, events.RECORD_VIEWED, target_of(user))
-    whole = actor.may(Capability.USER_CONTACT)
+    seen = unmasked(actor)
+    revealed = {field: seen[user_id, field] for field in FIELDS if (user_id, field) in seen}
+    whole = actor.may(Capability.USER_CONTACT) or ADDRESS in revealed
     return MaskedRecord(
         id=user.id,
         username=user.username,
@@ -116,6 +122,7 @@ def open_record(actor: Actor, user_id: UUID) -> MaskedRecord:
         keys=[_key(key, whole=whole) for key in keys_of(actor, user.id)],
         sessions=[_seen(session, whole=whole) for session in living_sessions(user)],
         keeping=kept_of([user.id])[user.id],
+        revealed=revealed,
     )
 
 

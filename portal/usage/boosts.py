@@ -42,22 +42,27 @@ def boost_of(user: User) -> Boost | None:
     return Boost(user.boost_extra, user.boost_until)
 
 
-@needs(Capability.USER_WRITE)
-def boost_limit(actor: Actor, user_id: UUID, extra: int, until: datetime) -> Boost:
-    """Raise a user's daily limit by 1 to 1,000,000 conversations until an instant at most 90 days ahead, with the
-    actor's reason. It takes the place of the boost before. Raises NotFound, Forbidden, Invalid, Conflict.
-    """
-    user = limited_user(actor, user_id)
+def check_boost(extra: int, until: datetime, *, reason: str = "-") -> None:
+    """A boost that can be given. Raises Invalid at "extra", "until" and "reason"."""
     now = clock.now()
     wrong: dict[str, Shown] = {}
     if not 1 <= extra <= MOST:
         wrong["extra"] = gettext("A whole number from 1 to 1,000,000.")
     if not now < until <= now + LONGEST:
         wrong["until"] = gettext("A time to come, at most 90 days ahead.")
-    if not actor.reason:
+    if not reason.strip():
         wrong["reason"] = gettext("Say why.")
     if wrong:
         raise Invalid(wrong)
+
+
+@needs(Capability.USER_WRITE, Capability.LIMIT_BOOST, case=True)
+def boost_limit(actor: Actor, user_id: UUID, extra: int, until: datetime) -> Boost:
+    """Raise a user's daily limit by 1 to 1,000,000 conversations until an instant at most 90 days ahead, with the
+    actor's reason. It takes the place of the boost before. Raises NotFound, Forbidden, Invalid, Conflict.
+    """
+    user = limited_user(actor, user_id)
+    check_boost(extra, until, reason=actor.reason or "")
     if user.daily_limit_override is None and plan_of(user).daily_limit is None:
         raise Conflict(gettext("This user has no daily limit that could be raised."))
     user.boost_extra, user.boost_until = extra, until
@@ -66,7 +71,7 @@ def boost_limit(actor: Actor, user_id: UUID, extra: int, until: datetime) -> Boo
     return Boost(extra, until)
 
 
-@needs(Capability.USER_WRITE)
+@needs(Capability.USER_WRITE, Capability.LIMIT_BOOST, case=True)
 def end_boost(actor: Actor, user_id: UUID) -> None:
     """End a user's boost before its time. Raises NotFound, Forbidden, Conflict."""
     user = limited_user(actor, user_id)

@@ -12,8 +12,8 @@ from portal.accounts.lifecycle import target_of
 from portal.accounts.models import State, User
 from portal.audit import events
 from portal.audit.record import record
-from portal.core import clock
-from portal.core.access import Capability, needs, recently
+from portal.core import clock, settings
+from portal.core.access import Capability, check_case, needs, recently
 from portal.core.database import db
 from portal.core.errors import Invalid, NotFound
 from portal.core.pages import Page, page_of
@@ -37,7 +37,7 @@ def open_balance(user_id: UUID) -> None:
     db.session.add(CreditBalance(user_id=user_id, plan_credits=0, own_credits=0))
 
 
-@needs(Capability.CREDIT_WRITE)
+@needs(Capability.CREDIT_WRITE, case=True)
 @recently(factor=True)
 def grant_credits(actor: Actor, user_id: UUID, amount: int) -> int:
     """Add own credits (1 to 1,000,000) to a user, with the actor's reason. Answers the balance.
@@ -51,16 +51,25 @@ def grant_credits(actor: Actor, user_id: UUID, amount: int) -> int:
     return balance
 
 
-@needs(Capability.CREDIT_WRITE)
+def most_adjusted(actor: Actor) -> int:
+    """By how many credits the actor may put a balance right at once: STAFF_CREDIT_CAP without credit.write."""
+    return MOST if actor.may(Capability.CREDIT_WRITE) else min(MOST, settings.current().staff_credit_cap)
+
+
+@needs(Capability.CREDIT_WRITE, Capability.CREDIT_ADJUST, case=True)
 @recently(factor=True)
 def adjust_credits(actor: Actor, user_id: UUID, amount: int) -> int:
-    """Put a balance right by -1,000,000 to 1,000,000, not 0, with the actor's reason. Answers the balance.
+    """Put a balance right by as much as `most_adjusted` allows, up or down, with the actor's reason. Answers the
+    balance.
 
-    What is added are own credits; what is taken comes from the plan credits first. Raises Invalid, NotFound, and
-    Conflict for more than there is.
+    What is added are own credits; what is taken comes from the plan credits first. Raises Invalid, NotFound,
+    CaseNeeded, and Conflict for more than there is.
     """
-    wrong = not -MOST <= amount <= MOST or amount == 0
-    _check(actor, gettext("A whole number from -1,000,000 to 1,000,000, not 0.") if wrong else None)
+    check_case(actor, user_id)
+    most = most_adjusted(actor)
+    wrong = not -most <= amount <= most or amount == 0
+    words = gettext("A whole number from -%(most)s to %(most)s, not 0.", most=f"{most:,}")
+    _check(actor, words if wrong else None)
     user = _living_user(user_id)
     balance = book(user, "adjust", amount, actor=actor)
     record(actor, events.CREDITS_ADJUSTED, target_of(user), {"amount": amount, "balance": balance})

@@ -100,8 +100,8 @@ def last_days(actor: Actor, user_id: UUID, *, days: int = 30) -> list[tuple[date
     user = usage_owner(actor, user_id)
     today = usage_day(user.calendar, clock.now())
     first = today - timedelta(days=days - 1)
-    query = select(UsageDay.day, UsageDay.used).where(UsageDay.user_id == user_id, UsageDay.day >= first)
-    used = {row.day: row.used for row in db.session.execute(query)}
+    query = select(UsageDay.day, UsageDay.total).where(UsageDay.user_id == user_id, UsageDay.day >= first)
+    used = {row.day: row.total for row in db.session.execute(query)}
     return [(day, used.get(day, 0)) for day in (first + timedelta(days=n) for n in range(days))]
 
 
@@ -119,11 +119,11 @@ def last_months(actor: Actor, user_id: UUID, *, months: int = 12) -> list[tuple[
         UsageMonth.user_id == user_id, UsageMonth.month >= wanted[-1]
     )
     used = {row.month: row.used for row in db.session.execute(folded)}
-    still_open = select(UsageDay.day, UsageDay.used).where(
+    still_open = select(UsageDay.day, UsageDay.total).where(
         UsageDay.user_id == user_id, UsageDay.day >= wanted[-1], UsageDay.closed_at.is_(None)
     )
     for row in db.session.execute(still_open):
-        used[month_of(row.day)] = used.get(month_of(row.day), 0) + row.used
+        used[month_of(row.day)] = used.get(month_of(row.day), 0) + row.total
     return [(month, used.get(month, 0)) for month in reversed(wanted)]
 
 

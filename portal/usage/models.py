@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, String, text
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.database import Model
@@ -41,7 +42,11 @@ class Plan(Model):
 
 
 class UsageDay(Model):
-    """Today's counter and the history in one: conversations used by a user on a local day."""
+    """Today's counter and the history in one: conversations used by a user on a local day.
+
+    `used` is what counts against the limit. What was given back by resetting the day (`resets` times) stands in
+    `given_back`, and counts in the history only: `total`.
+    """
 
     __tablename__ = "usage_days"
     __table_args__ = (
@@ -53,7 +58,14 @@ class UsageDay(Model):
     user_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
     day: Mapped[date] = mapped_column(primary_key=True)
     used: Mapped[int] = mapped_column(BigInteger, default=0)
+    given_back: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
+    resets: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     closed_at: Mapped[datetime | None]
+
+    @hybrid_property
+    def total(self) -> int:
+        """What was really used that day."""
+        return self.used + self.given_back
 
 
 class UsageDetail(Model):

@@ -17,7 +17,7 @@ from portal.accounts.models import State, User
 from portal.audit import events
 from portal.audit.record import record
 from portal.core import clock
-from portal.core.access import Capability, job_actor, needs, outranks
+from portal.core.access import Capability, check_case, job_actor, needs, outranks
 from portal.core.database import db, transaction
 from portal.core.errors import Conflict, Forbidden, Invalid, NotFound
 from portal.core.text import gettext
@@ -44,7 +44,7 @@ class PlanChange:
     starts_at: datetime
 
 
-@needs(Capability.USER_WRITE)
+@needs(Capability.USER_WRITE, Capability.PLAN_CHANGE, case=True)
 def change_plan(actor: Actor, user_id: UUID, plan_id: UUID, *, starts: str = "now") -> PlanChange:
     """Give a user another plan: from the next call on ("now"), from the user's next usage day on ("next_day"), or
     from the first midnight of the user's next month on ("next_month").
@@ -94,7 +94,7 @@ def coming_change(user: User) -> PlanChange | None:
     return None if plan is None else PlanChange(plan, user.next_plan_from)
 
 
-@needs(Capability.USER_WRITE)
+@needs(Capability.USER_WRITE, Capability.PLAN_CHANGE, case=True)
 def take_back_plan(actor: Actor, user_id: UUID) -> None:
     """Take back a change of plan that is still to come. Raises NotFound, Forbidden, Conflict."""
     user = limited_user(actor, user_id)
@@ -106,9 +106,10 @@ def take_back_plan(actor: Actor, user_id: UUID) -> None:
     user.next_plan_id = user.next_plan_from = None
 
 
-@needs(Capability.USER_WRITE)
+@needs(Capability.USER_WRITE, Capability.PLAN_CHANGE, Capability.LIMIT_BOOST)
 def limited_user(actor: Actor, user_id: UUID) -> User:
-    """A living user whose plan and limits the actor may change. Raises NotFound, Forbidden."""
+    """A living user whose plan and limits the actor may change. Raises NotFound, Forbidden, CaseNeeded."""
+    check_case(actor, user_id)
     user = db.session.get(User, user_id)
     if user is None or user.state == State.DELETED:
         raise NotFound

@@ -50,7 +50,7 @@ def _close(user_id: object, day: object) -> int:
         update(UsageDay)
         .where(UsageDay.user_id == user_id, UsageDay.day == day, UsageDay.closed_at.is_(None))
         .values(closed_at=clock.now())
-        .returning(UsageDay.used, UsageDay.day)
+        .returning(UsageDay.total.label("used"), UsageDay.day)
         .execution_options(synchronize_session=False)
     ).first()
     if used is None:

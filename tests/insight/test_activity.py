@@ -21,7 +21,7 @@ from portal.keys.models import ApiKey
 from portal.messages.opening import open_for_30_minutes
 from portal.support.notes import add_note
 from portal.web.frame import Doorward
-from tests.people import actor_named, make_account
+from tests.people import acting, actor_named, make_account
 from tests.visitor import Visitor
 
 CANARY = "she lost her nightjar"
@@ -33,9 +33,10 @@ def id_of(name: str) -> UUID:
 
 def test_who_looked_and_why_is_told_to_the_owner_and_to_nobody_else(person: Callable[..., Visitor]) -> None:
     people = {name: person(name) for name in ("alice", "bob", "tess", "tara", "max")}
-    tara = actor_named("tara")
+    user = db.session.get_one(Account, id_of("alice"))
+    tara = acting("tara", user)
     with transaction():
-        open_for_30_minutes(tara.because(CANARY), db.session.scalars(select(Account.id)).first())  # type: ignore[arg-type]  # there is one
+        open_for_30_minutes(tara.because(CANARY), user.id)
     owner = db.session.scalars(select(AuditEntry.target_name).where(AuditEntry.reason == CANARY)).one()
     assert owner is not None
     for name, browser in people.items():
@@ -84,7 +85,7 @@ def test_what_others_change_of_me_and_my_keys_is_there_without_their_address(
     key_of(alice, "deploy")
     key = db.session.scalars(select(ApiKey)).one()
     with transaction():
-        revoke_key_of(actor_named("ada"), alice.id, key.id)
+        revoke_key_of(actor_named("ada").because("a riddle"), alice.id, key.id)
         suspend(actor_named("ada").because("a riddle"), alice.id)
     deeds = own_activity(actor_named("alice")).items
     assert [deed.event for deed in deeds] == ["account.suspended", "key.revoked"]

@@ -39,7 +39,7 @@ def make(actor: Actor | None = None) -> ApiKey:
 
 @pytest.mark.parametrize("who", ["operator", "ada"])
 def test_whoever_may_makes_replaces_and_revokes(who: str) -> None:
-    actor = operator_actor() if who == "operator" else actor_named(who)
+    actor = operator_actor() if who == "operator" else actor_named(who).because("asked for")
     key = make(actor)
     assert (key.scopes, key.daily_limit) == (["chat"], 9)
     with transaction():

@@ -26,7 +26,7 @@ from portal.messages.reading import LogFilter
 from portal.work.models import LongWork
 from tests.messages.conftest import record
 from tests.messages.exports import ALL, Push, bytes_of, entries, export, ids, instant, lines, said
-from tests.people import actor_named, make_account
+from tests.people import acting, actor_named, make_account
 
 
 @pytest.fixture(autouse=True)
@@ -166,8 +166,9 @@ def test_who_has_no_conversations_exports_none(logs: None) -> None:
 @pytest.mark.parametrize("name", ["tara", "ada"])
 def test_anothers_is_exported_for_a_reason_with_entries(logs: None, name: str) -> None:
     make_account(name)
-    alice, who = actor_named("alice").id, actor_named(name)
+    alice = actor_named("alice").id
     assert alice is not None
+    who = acting(name, db.session.get_one(Account, alice))
     for reason in ("", "  "):
         with pytest.raises(Invalid) as told:
             export_logs_of(who.because(reason), alice, ALL, "jsonl")

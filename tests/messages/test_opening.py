@@ -15,14 +15,15 @@ from portal.core import clock
 from portal.core.access import operator_actor
 from portal.core.data_keys import destroy_data_key
 from portal.core.database import db, transaction
-from portal.core.errors import Forbidden, Invalid, NotFound
+from portal.core.errors import CaseNeeded, Forbidden, Invalid, NotFound
 from portal.core.ids import new_id
 from portal.messages.flush import flush
 from portal.messages.models import ContentOpening, MessageContent, MessageLog, SealedContent
 from portal.messages.opening import Content, find_opening, open_contents, open_for_30_minutes
+from portal.messages.reading import LogFilter, search_logs
 from portal.messages.sealing import seal_content
 from tests.messages.conftest import record
-from tests.people import actor_named, make_account
+from tests.people import acting, actor_named, make_account
 
 Push = Callable[..., list[tuple[str, str | None]]]
 HELLO: list[dict[str, Any]] = [{"role": "user", "content": "hello"}]
@@ -80,7 +81,24 @@ def test_who_lacks_the_right_reads_nothing(logs: list[MessageLog], name: str) ->
             read()
 
 
-@pytest.mark.parametrize("name", ["tara", "ada"])
+def test_at_the_desk_it_takes_a_case_about_each_user(logs: list[MessageLog], alice: Account) -> None:
+    make_account("tara")
+    tara = acting("tara", alice)
+    with transaction():
+        assert len(open_contents(tara, logs[:2], what="page")) == 2
+    for read in (
+        lambda: open_contents(tara, logs, what="page"),
+        lambda: open_contents(actor_named("tara").because("curious"), logs[:1], what="page"),
+        lambda: open_for_30_minutes(tara, logs[2].user_id),
+        lambda: search_logs(tara, LogFilter(search="hello"), what="page"),
+        lambda: search_logs(tara, LogFilter(search="hello", user_id=logs[2].user_id), what="page"),
+    ):
+        with pytest.raises(CaseNeeded), transaction():
+            read()
+    assert [one.target_name for one in entries()] == ["alice"]
+
+
+@pytest.mark.parametrize("name", ["ada"])
 def test_who_has_the_right_gives_a_reason_and_leaves_an_entry_for_each_user(logs: list[MessageLog], name: str) -> None:
     make_account(name)
     for reason in ("", "   "):
@@ -142,9 +160,9 @@ def test_many_logs_are_opened_at_once(push: Push) -> None:
 def test_a_reason_opens_the_words_of_a_user_for_a_while(logs: list[MessageLog], alice: Account) -> None:
     make_account("tara")
     make_account("ada")
-    tara, ada = actor_named("tara"), actor_named("ada")
+    tara, ada = acting("tara", alice), actor_named("ada")
     with pytest.raises(Invalid):
-        open_for_30_minutes(tara, alice.id)
+        open_for_30_minutes(tara.because(""), alice.id)
     with transaction():
         made = open_for_30_minutes(tara.because("asked by phone"), alice.id)
     assert made.until == made.opened_at + timedelta(minutes=10)
@@ -163,7 +181,7 @@ def test_a_reason_opens_the_words_of_a_user_for_a_while(logs: list[MessageLog], 
 
 def test_one_log_may_be_opened_alone(logs: list[MessageLog], alice: Account) -> None:
     make_account("tara")
-    tara = actor_named("tara")
+    tara = acting("tara", alice)
     with transaction():
         open_for_30_minutes(tara.because("this one"), alice.id, log_id=logs[0].id)
     assert find_opening(tara, alice.id, logs[0].id) is not None

@@ -15,6 +15,7 @@ from jinja2 import FileSystemBytecodeCache
 from PIL import Image
 from sqlalchemy import select
 
+from portal.accounts.lifecycle import suspend
 from portal.accounts.links import Purpose, make_link
 from portal.accounts.models import Account, Picture, StaffMember
 from portal.accounts.notices import notify
@@ -322,6 +323,12 @@ def furnish(machine: Callable[..., Machine], key_of: Callable[..., str], talk: C
             things[purpose.value] = make_link(purpose, people[name], facts).rpartition("/")[2]
         loopback = SignInNetwork(id=new_id(), kind="staff", network="127.0.0.0/8", created_at=clock.now())
         db.session.add(loopback)
+    with transaction():
+        suspend(operator_actor().because("a mistake"), make_account("uma").id)
+    things["suspension"] = db.session.scalars(
+        select(AuditEntry.id).where(AuditEntry.event == "account.suspended")
+    ).one()
+    things["field"] = "email"
     things["network"] = loopback.id
     things["entry"] = db.session.scalars(select(AuditEntry.id).order_by(AuditEntry.at).limit(1)).one()
     things |= {"mail": give_up_mail(people["alice"]), "letter": "reset"}

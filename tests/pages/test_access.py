@@ -120,6 +120,22 @@ POST /account/usage/warnings                       401 302 403 403 403 403 403 4
 GET  /account/username                             302 200 200 200 200 200 200 302
 POST /account/username                             401 422 422 422 422 422 422 401
 GET  /admin                                        302 404 404 404 404 200 200 302
+GET  /admin/acts/<uuid:user_id>/boost/end           302 404 404 404 404 403 200 302
+POST /admin/acts/<uuid:user_id>/boost/end           401 404 404 404 404 403 422 401
+GET  /admin/acts/<uuid:user_id>/keys/<uuid:key_id>  302 404 404 404 404 403 404 302
+POST /admin/acts/<uuid:user_id>/keys/<uuid:key_id>  401 404 404 404 404 403 404 401
+GET  /admin/acts/<uuid:user_id>/plan/take-back      302 404 404 404 404 403 200 302
+POST /admin/acts/<uuid:user_id>/plan/take-back      401 404 404 404 404 403 422 401
+GET  /admin/acts/<uuid:user_id>/reactivate          302 404 404 404 404 403 200 302
+POST /admin/acts/<uuid:user_id>/reactivate          401 404 404 404 404 403 422 401
+GET  /admin/acts/<uuid:user_id>/resend              302 404 404 404 404 403 200 302
+POST /admin/acts/<uuid:user_id>/resend              401 404 404 404 404 403 422 401
+GET  /admin/acts/<uuid:user_id>/reset-password      302 404 404 404 404 403 200 302
+POST /admin/acts/<uuid:user_id>/reset-password      401 404 404 404 404 403 422 401
+GET  /admin/acts/<uuid:user_id>/reset-today         302 404 404 404 404 403 200 302
+POST /admin/acts/<uuid:user_id>/reset-today         401 404 404 404 404 403 422 401
+GET  /admin/acts/<uuid:user_id>/unlock              302 404 404 404 404 403 200 302
+POST /admin/acts/<uuid:user_id>/unlock              401 404 404 404 404 403 422 401
 GET  /admin/admins                                 302 404 404 404 404 403 200 302
 GET  /admin/admins/<uuid:admin_id>                 302 404 404 404 404 403 200 302
 POST /admin/admins/<uuid:admin_id>                 401 404 404 404 404 403 302 401
@@ -195,12 +211,14 @@ GET  /admin/staff                                  302 404 404 404 404 403 200 3
 GET  /admin/staff/<uuid:staff_id>                  302 404 404 404 404 403 200 302
 POST /admin/staff/<uuid:staff_id>                  401 404 404 404 404 403 302 401
 POST /admin/staff/<uuid:staff_id>/invite           401 404 404 404 404 403 200 401
-POST /admin/staff/<uuid:staff_id>/reactivate       401 404 404 404 404 403 302 401
+POST /admin/staff/<uuid:staff_id>/reactivate       401 404 404 404 404 403 422 401
 POST /admin/staff/<uuid:staff_id>/suspend          401 404 404 404 404 403 422 401
 GET  /admin/staff/new                              302 404 404 404 404 403 200 302
 POST /admin/staff/new                              401 404 404 404 404 403 422 401
 GET  /admin/status-checks                          302 404 404 404 404 200 200 302
 POST /admin/status-checks/forget                   401 404 404 404 404 403 404 401
+GET  /admin/undo/<uuid:entry_id>                    302 404 404 404 404 403 200 302
+POST /admin/undo/<uuid:entry_id>                    401 404 404 404 404 403 422 401
 GET  /admin/usage                                  302 404 404 404 404 403 200 302
 GET  /admin/usage/<uuid:user_id>                   302 404 404 404 404 403 200 302
 GET  /admin/usage/<uuid:user_id>/months.json       302 404 404 404 404 403 200 302
@@ -212,20 +230,14 @@ GET  /admin/users                                  302 404 404 404 404 403 200 3
 GET  /admin/users/<uuid:user_id>                   302 404 404 404 404 403 200 302
 POST /admin/users/<uuid:user_id>/adjust             401 404 404 404 404 403 422 401
 POST /admin/users/<uuid:user_id>/boost              401 404 404 404 404 403 422 401
-POST /admin/users/<uuid:user_id>/boost/end          401 404 404 404 404 403 409 401
 POST /admin/users/<uuid:user_id>/credits           401 404 404 404 404 403 422 401
 GET  /admin/users/<uuid:user_id>/days.json         302 404 404 404 404 403 200 302
 POST /admin/users/<uuid:user_id>/delete            401 404 404 404 404 403 422 401
 GET  /admin/users/<uuid:user_id>/edit              302 404 404 404 404 403 200 302
 POST /admin/users/<uuid:user_id>/edit              401 404 404 404 404 403 422 401
 POST /admin/users/<uuid:user_id>/invite            401 404 404 404 404 403 200 401
-GET  /admin/users/<uuid:user_id>/keys/<uuid:key_id>/revoke 302 404 404 404 404 403 404 302
-POST /admin/users/<uuid:user_id>/keys/<uuid:key_id>/revoke 401 404 404 404 404 403 404 401
 GET  /admin/users/<uuid:user_id>/ledger             302 404 404 404 404 403 200 302
 POST /admin/users/<uuid:user_id>/plan              401 404 404 404 404 403 422 401
-POST /admin/users/<uuid:user_id>/plan/take-back     401 404 404 404 404 403 409 401
-POST /admin/users/<uuid:user_id>/reactivate        401 404 404 404 404 403 302 401
-POST /admin/users/<uuid:user_id>/reset             401 404 404 404 404 403 200 401
 POST /admin/users/<uuid:user_id>/suspend           401 404 404 404 404 403 422 401
 GET  /admin/users/<uuid:user_id>/record            302 404 404 404 404 403 200 302
 POST /admin/users/<uuid:user_id>/record            401 404 404 404 404 403 422 401
@@ -293,20 +305,44 @@ POST /sign-in/passkey/options                      200 200 200 200 200 200 200 2
 POST /sign-in/with/<slug>                          302 302 302 302 302 302 302 302
 GET  /sign-in/with/<slug>/back                     302 302 302 302 302 302 302 302
 GET  /staff                                        302 404 200 200 200 404 404 302
+GET  /staff/acts/<uuid:user_id>/boost               302 404 403 403 302 404 404 302
+POST /staff/acts/<uuid:user_id>/boost               401 404 403 403 302 404 404 401
+GET  /staff/acts/<uuid:user_id>/boost/end           302 404 403 403 302 404 404 302
+POST /staff/acts/<uuid:user_id>/boost/end           401 404 403 403 302 404 404 401
+GET  /staff/acts/<uuid:user_id>/credits             302 404 403 403 302 404 404 302
+POST /staff/acts/<uuid:user_id>/credits             401 404 403 403 302 404 404 401
+GET  /staff/acts/<uuid:user_id>/end-sessions        302 404 403 302 302 404 404 302
+POST /staff/acts/<uuid:user_id>/end-sessions        401 404 403 302 302 404 404 401
+GET  /staff/acts/<uuid:user_id>/keys/<uuid:key_id>  302 404 403 302 302 404 404 302
+POST /staff/acts/<uuid:user_id>/keys/<uuid:key_id>  401 404 403 302 302 404 404 401
+GET  /staff/acts/<uuid:user_id>/plan                302 404 403 403 302 404 404 302
+POST /staff/acts/<uuid:user_id>/plan                401 404 403 403 302 404 404 401
+GET  /staff/acts/<uuid:user_id>/plan/take-back      302 404 403 403 302 404 404 302
+POST /staff/acts/<uuid:user_id>/plan/take-back      401 404 403 403 302 404 404 401
+GET  /staff/acts/<uuid:user_id>/reactivate          302 404 403 403 302 404 404 302
+POST /staff/acts/<uuid:user_id>/reactivate          401 404 403 403 302 404 404 401
+GET  /staff/acts/<uuid:user_id>/resend              302 404 200 200 200 404 404 302
+POST /staff/acts/<uuid:user_id>/resend              401 404 422 422 422 404 404 401
+GET  /staff/acts/<uuid:user_id>/reset-password      302 404 403 302 302 404 404 302
+POST /staff/acts/<uuid:user_id>/reset-password      401 404 403 302 302 404 404 401
+GET  /staff/acts/<uuid:user_id>/reset-today         302 404 403 302 302 404 404 302
+POST /staff/acts/<uuid:user_id>/reset-today         401 404 403 302 302 404 404 401
+GET  /staff/acts/<uuid:user_id>/suspend             302 404 403 403 302 404 404 302
+POST /staff/acts/<uuid:user_id>/suspend             401 404 403 403 302 404 404 401
+GET  /staff/acts/<uuid:user_id>/unlock              302 404 403 302 302 404 404 302
+POST /staff/acts/<uuid:user_id>/unlock              401 404 403 302 302 404 404 401
 GET  /staff/cases                                  302 404 200 200 200 404 404 302
 GET  /staff/cases/<number>                         302 404 200 200 200 404 404 302
 POST /staff/cases/<number>/answer                  401 404 422 422 422 404 404 401
 POST /staff/cases/<number>/claim                   401 404 302 302 302 404 404 401
 POST /staff/cases/<number>/close                   401 404 422 422 422 404 404 401
 POST /staff/cases/<number>/hand                    401 404 422 422 422 404 404 401
+GET  /staff/escalations                            302 404 200 200 200 404 404 302
 GET  /staff/cases/new/<uuid:user_id>               302 404 200 200 200 404 404 302
 POST /staff/cases/new/<uuid:user_id>               401 404 422 422 422 404 404 401
 GET  /staff/deleted                                302 404 403 403 200 404 404 302
 GET  /staff/deleted/<uuid:user_id>                 302 404 403 403 302 404 404 302
 POST /staff/deleted/<uuid:user_id>                 401 404 403 403 302 404 404 401
-GET  /staff/escalations                            302 404 200 200 200 404 404 302
-GET  /staff/exports/<uuid:user_id>/new             302 404 403 403 200 404 404 302
-POST /staff/exports/<uuid:user_id>/new             401 404 403 403 422 404 404 401
 GET  /staff/history                                302 404 200 200 200 404 404 302
 GET  /staff/notes                                  302 404 200 200 200 404 404 302
 GET  /staff/notes/<uuid:user_id>                   302 404 200 200 200 404 404 302
@@ -314,11 +350,17 @@ POST /staff/notes/<uuid:user_id>                   401 404 422 422 422 404 404 4
 POST /staff/notes/<uuid:user_id>/<uuid:note_id>/pin 401 404 302 302 302 404 404 401
 POST /staff/notes/<uuid:user_id>/<uuid:note_id>/remove 401 404 302 302 302 404 404 401
 GET  /staff/suggestions.json                       302 404 200 200 200 404 404 302
+GET  /staff/exports/<uuid:user_id>/new             302 404 403 403 302 404 404 302
+POST /staff/exports/<uuid:user_id>/new             401 404 403 403 302 404 404 401
+GET  /staff/reveals/<uuid:user_id>/<field>          302 404 403 302 302 404 404 302
+POST /staff/reveals/<uuid:user_id>/<field>          401 404 403 302 302 404 404 401
+GET  /staff/undo/<uuid:entry_id>                    302 404 403 403 302 404 404 302
+POST /staff/undo/<uuid:entry_id>                    401 404 403 403 302 404 404 401
 GET  /staff/users/<uuid:user_id>                   302 404 200 200 200 404 404 302
 GET  /staff/users/<uuid:user_id>/days.json         302 404 200 200 200 404 404 302
 GET  /staff/users/<uuid:user_id>/logs              302 404 403 200 200 404 404 302
-GET  /staff/users/<uuid:user_id>/logs/<uuid:log_id> 302 404 403 403 200 404 404 302
-POST /staff/users/<uuid:user_id>/logs/<uuid:log_id> 401 404 403 403 422 404 404 401
+GET  /staff/users/<uuid:user_id>/logs/<uuid:log_id> 302 404 403 403 302 404 404 302
+POST /staff/users/<uuid:user_id>/logs/<uuid:log_id> 401 404 403 403 302 404 404 401
 GET  /staff/users/<uuid:user_id>/months.json       302 404 200 200 200 404 404 302
 GET  /staff/users/<uuid:user_id>/refusals          302 404 200 200 200 404 404 302
 GET  /staff/users/<uuid:user_id>/refusals/<uuid:decision_id> 302 404 200 200 200 404 404 302
@@ -354,6 +396,8 @@ OBJECTS = {
     "/account/archives/<uuid:work_id>/stop": "alice's archive",
     "user_id": "bob",
     "entry_id": "entry",
+    "field": "field",
+    "entry_id": "suspension",
     "network_id": "network",
     "decision_id": "bob's refusal",
     "lease_id": "bob's refusal",
@@ -375,7 +419,6 @@ OBJECTS = {
     "name": "job",
     "page": "page",
     "filename": "file",
-    "/admin/users/<uuid:user_id>/reactivate": "sid",
     "/admin/users/<uuid:user_id>/invite": "ivy",
     "/admin/deleted/<uuid:user_id>/purge": "dora",
     "/admin/deleted/<uuid:user_id>/restore": "dora",

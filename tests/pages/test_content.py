@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import func, select
 
+from portal.accounts.models import Account
 from portal.audit.models import AuditEntry
 from portal.core.database import db
 from tests.conftest import Machine
 from tests.pages.conftest import House
 from tests.pages.test_access import PEOPLE, address_of, routes_of, token_of
+from tests.people import open_case_for
 from tests.visitor import Visitor
 
 if TYPE_CHECKING:
@@ -96,6 +98,8 @@ def test_a_reason_shows_it_in_one_place_and_leaves_an_entry_each_time(
     headers = {"X-Reason": "a case"} if name == "machine" else {}
     if name != "machine":
         (route,) = FOR_A_REASON[name]
+        if name == "tara":
+            open_case_for("tara", db.session.get_one(Account, house["bob"]))
         given = {"csrf_token": token_of(visitor), "reason": "a case"}
         visitor.post(address_of(route, house), given)
     before = entries("every scope" if name == "machine" else name)

@@ -33,7 +33,7 @@ from portal.web.frame import Doorward
 from tests.accounts.bombs import plain
 from tests.conftest import Machine
 from tests.pages.conftest import keep_prompt, refuse
-from tests.people import PASSWORD, actor_named, hashed, make_account
+from tests.people import PASSWORD, acting, actor_named, hashed, make_account
 from tests.visitor import SeenPage, Visitor
 
 DATA = "/account/data"
@@ -88,9 +88,10 @@ def alice(
             write_mail(f"{name}@example.org", "notice", {"name": name, "what": "x"}, account_id=person.id)
             set_picture(actor_named(name), plain())
     make_account("tara")
+    account = db.session.scalars(select(Account).where(Account.username_canonical == "alice")).one()
+    tara = acting("tara", account).because("a riddle of hers")
     with transaction():
-        account = db.session.scalars(select(Account).where(Account.username_canonical == "alice")).one()
-        open_for_30_minutes(actor_named("tara").because("a riddle of hers"), account.id)
+        open_for_30_minutes(tara, account.id)
     return browser("alice")
 
 

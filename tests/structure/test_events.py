@@ -19,10 +19,7 @@ if TYPE_CHECKING:
 
 HOME = "portal.audit.events"
 # Declared before what they tell can happen.
-NOT_YET: dict[str, str] = {
-    "CONFIRMATION_RESENT": "being built",
-    "TODAY_RESET": "being built",
-}
+NOT_YET: dict[str, str] = {}
 
 
 def constants() -> set[str]:

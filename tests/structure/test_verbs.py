@@ -43,6 +43,8 @@ NOT_VERBS = {
     "portal.signin.sessions.keep_only_session": "how verbs end every session but the actor's own",
     "portal.accounts.zones.move_account": "how verbs put an account into another zone",
     "portal.accounts.lifecycle.check_managed": "a rule that verbs apply to the account they act on",
+    "portal.accounts.lifecycle.check_outranked": "the same, of its rank alone",
+    "portal.usage.credits.most_adjusted": "a bound that a verb applies and pages tell",
     "portal.accounts.lifecycle.checked_level": "a rule that verbs apply to what was typed",
     "portal.accounts.lifecycle.checked_permissions": "a rule that verbs apply to what was typed",
     "portal.keys.verify.ask_about": "the checks of a key that verify and leases share",

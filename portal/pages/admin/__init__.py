@@ -9,6 +9,7 @@ from flask import Blueprint, url_for
 from portal.core.access import Capability
 from portal.core.text import gettext
 from portal.pages.admin import (
+    acts,
     admins,
     audit,
     clients,
@@ -29,6 +30,7 @@ from portal.pages.admin import (
     staff,
     status_checks,
     timeline,
+    undo,
     usage,
     users,
     view,
@@ -48,6 +50,8 @@ SUBJECTS = (
     timeline,
     view,
     record,
+    acts,
+    undo,
     deleted,
     staff,
     admins,

@@ -119,8 +119,14 @@ def suspend(staff_id: UUID) -> ResponseReturnValue:
 def reactivate(staff_id: UUID) -> ResponseReturnValue:
     """Let a staff member in again."""
     staff_record(actor(), staff_id)
-    lifecycle.reactivate(actor(), staff_id)
-    return _back(staff_id, gettext("The account is active again."))
+    form = ReasonForm()
+    if form.validate_on_submit():
+        with told_beside(form) as attempt:
+            lifecycle.reactivate(actor().because(form.reason.data), staff_id)
+        if attempt.done:
+            return _back(staff_id, gettext("The account is active again."))
+    level = LevelForm(formdata=None, level=str(staff_record(actor(), staff_id).level))
+    return _page(staff_id, level, form, 422)
 
 
 @blueprint.post("/<uuid:staff_id>/invite")

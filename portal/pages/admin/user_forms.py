@@ -35,13 +35,6 @@ class EditForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
     )
 
 
-class PlanForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
-    """Another plan, and from when on."""
-
-    plan = SelectField(words("Plan"))
-    starts = SelectField(words("Holds from"))
-
-
 class BoostForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
     """A higher daily limit for a while."""
 

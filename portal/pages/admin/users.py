@@ -1,4 +1,4 @@
-"""/admin/users: list, invite, record, edit, plan, boost, suspend, reactivate, reset, credits, ledger, delete."""
+"""/admin/users: list, invite, record, edit, plan, boost, suspend, credits, ledger, delete."""
 
 from __future__ import annotations
 
@@ -8,22 +8,17 @@ from uuid import UUID
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_wtf import FlaskForm
 from wtforms import SelectChoice
 
 from portal.accounts import lifecycle
 from portal.accounts.days import zone
 from portal.accounts.directory import SORTS, UserFilter, count_users, list_users, user_record
-from portal.accounts.models import User
 from portal.accounts.names import zones
 from portal.audit.reading import entries_about
 from portal.core import clock
 from portal.core.access import Capability
-from portal.core.errors import NotFound
 from portal.core.ids import parse_id
 from portal.core.text import gettext
-from portal.keys.managing import revoke_key_of
-from portal.keys.service import keys_of
 from portal.pages.admin.user_forms import (
     AdjustForm,
     BoostForm,
@@ -31,19 +26,19 @@ from portal.pages.admin.user_forms import (
     DeleteForm,
     EditForm,
     InviteForm,
-    PlanForm,
     ReasonForm,
 )
 from portal.pages.public.register import zone_choices
 from portal.privacy.deletion import delete_user, purge_date
 from portal.signin.registration import NewPerson, invite_again, invite_user
-from portal.signin.reset import start_reset
 from portal.support.record import MaskedRecord, email_for, open_record
-from portal.usage.boosts import boost_limit, end_boost
+from portal.usage.boosts import boost_limit
 from portal.usage.credits import adjust_credits, balance_of, grant_credits, list_ledger
 from portal.usage.history import last_days
-from portal.usage.plan_changes import PlanChange, change_plan, starts_of, take_back_plan
+from portal.usage.plan_changes import PlanChange, change_plan, starts_of
 from portal.usage.plans import default_plan, list_plans
+from portal.web.act_access import undo_words
+from portal.web.act_limits import PlanForm, start_choices
 from portal.web.charts import days_chart
 from portal.web.faces import minute
 from portal.web.forms import told_beside, version_of
@@ -100,17 +95,6 @@ def new() -> ResponseReturnValue:
     return render_template("admin/users/new.html", form=form), 422 if form.is_submitted() else 200
 
 
-def _start_choices(user: User) -> list[SelectChoice]:
-    """From when another plan may hold, told in the viewer's zone."""
-    return [
-        SelectChoice("now", gettext("the next call")),
-        SelectChoice("next_day", gettext("the user's next day, %(when)s", when=minute(starts_of(user, "next_day")))),
-        SelectChoice(
-            "next_month", gettext("the user's next month, %(when)s", when=minute(starts_of(user, "next_month")))
-        ),
-    ]
-
-
 def _record_page(user_id: UUID, status: int = 200, **forms: Any) -> ResponseReturnValue:
     who = actor()
     seen: MaskedRecord = open_record(who, user_id)
@@ -126,7 +110,7 @@ def _record_page(user_id: UUID, status: int = 200, **forms: Any) -> ResponseRetu
         **forms,
     }
     given["plan_form"].plan.choices = _plan_choices()
-    given["plan_form"].starts.choices = _start_choices(user)
+    given["plan_form"].starts.choices = start_choices(user)
     page = render_template(
         "admin/users/show.html",
         record=seen,
@@ -195,12 +179,14 @@ def plan(user_id: UUID) -> ResponseReturnValue:
     """Give another plan: from the next call, the next day or the next month on."""
     form = PlanForm()
     form.plan.choices = _plan_choices()
-    form.starts.choices = _start_choices(lifecycle.editable_user(actor(), user_id))
+    form.starts.choices = start_choices(lifecycle.editable_user(actor(), user_id))
     if form.validate_on_submit():
         with told_beside(form) as attempt:
-            change = change_plan(actor(), user_id, UUID(form.plan.data), starts=form.starts.data)
+            change = change_plan(
+                actor().because(form.reason.data), user_id, UUID(form.plan.data), starts=form.starts.data
+            )
         if attempt.done:
-            return _back(user_id, _change_in_words(change))
+            return _back(user_id, f"{_change_in_words(change)} {undo_words()}")
     return _record_page(user_id, 422, plan_form=form)
 
 
@@ -209,14 +195,6 @@ def _change_in_words(change: PlanChange) -> str:
         return gettext("The plan is changed: %(plan)s holds from the next call on.", plan=change.plan.name)
     when = minute(change.starts_at)
     return gettext("The plan is going to change: %(plan)s holds from %(when)s on.", plan=change.plan.name, when=when)
-
-
-@blueprint.post("/<uuid:user_id>/plan/take-back")
-@requires(Capability.USER_WRITE)
-def take_back(user_id: UUID) -> ResponseReturnValue:
-    """Take a coming plan back."""
-    take_back_plan(actor(), user_id)
-    return _back(user_id, gettext("The plan stays as it is; the change to come is taken back."))
 
 
 @blueprint.post("/<uuid:user_id>/boost")
@@ -234,14 +212,6 @@ def boost(user_id: UUID) -> ResponseReturnValue:
     return _record_page(user_id, 422, boost_form=form)
 
 
-@blueprint.post("/<uuid:user_id>/boost/end")
-@requires(Capability.USER_WRITE)
-def unboost(user_id: UUID) -> ResponseReturnValue:
-    """End a boost before its time."""
-    end_boost(actor(), user_id)
-    return _back(user_id, gettext("The boost is over; the daily limit is as before."))
-
-
 @blueprint.post("/<uuid:user_id>/suspend")
 @requires(Capability.USER_WRITE)
 def suspend(user_id: UUID) -> ResponseReturnValue:
@@ -252,28 +222,9 @@ def suspend(user_id: UUID) -> ResponseReturnValue:
         with told_beside(form) as attempt:
             lifecycle.suspend(actor().because(form.reason.data), user_id)
         if attempt.done:
-            return _back(user_id, gettext("The account is suspended: sessions are over and keys are refused."))
+            told = gettext("The account is suspended: sessions are over and keys are refused.")
+            return _back(user_id, f"{told} {undo_words()}")
     return _record_page(user_id, 422, suspend_form=form)
-
-
-@blueprint.post("/<uuid:user_id>/reactivate")
-@requires(Capability.USER_WRITE)
-def reactivate(user_id: UUID) -> ResponseReturnValue:
-    """Let the user in again."""
-    lifecycle.editable_user(actor(), user_id)
-    lifecycle.reactivate(actor(), user_id)
-    return _back(user_id, gettext("The account is active again; its keys work, and the user signs in anew."))
-
-
-@blueprint.post("/<uuid:user_id>/reset")
-@requires(Capability.USER_WRITE)
-def reset(user_id: UUID) -> ResponseReturnValue:
-    """Mail a reset link; without mail it is shown here, once."""
-    lifecycle.editable_user(actor(), user_id)
-    link = start_reset(actor(), user_id)
-    if link is None:
-        return _back(user_id, gettext("A reset link is on its way."))
-    return render_template("admin/users/link.html", user_id=user_id, link=link)
 
 
 @blueprint.post("/<uuid:user_id>/invite")
@@ -294,7 +245,7 @@ def credits(user_id: UUID) -> ResponseReturnValue:
         with told_beside(form) as attempt:
             grant_credits(actor().because(form.reason.data), user_id, form.amount.data)
         if attempt.done:
-            return _back(user_id, gettext("The credits are granted."))
+            return _back(user_id, f"{gettext('The credits are granted.')} {undo_words()}")
     return _record_page(user_id, 422, credit_form=form)
 
 
@@ -307,7 +258,7 @@ def adjust(user_id: UUID) -> ResponseReturnValue:
         with told_beside(form) as attempt:
             adjust_credits(actor().because(form.reason.data), user_id, form.amount.data)
         if attempt.done:
-            return _back(user_id, gettext("The credits are adjusted."))
+            return _back(user_id, f"{gettext('The credits are adjusted.')} {undo_words()}")
     return _record_page(user_id, 422, adjust_form=form)
 
 
@@ -324,21 +275,6 @@ def ledger(user_id: UUID) -> ResponseReturnValue:
         page=list_ledger(who, user_id, request.args.get("cursor")),
         month_ends=starts_of(user, "next_month"),
     )
-
-
-@blueprint.route("/<uuid:user_id>/keys/<uuid:key_id>/revoke", methods=["GET", "POST"])
-@requires(Capability.USER_WRITE)
-def revoke(user_id: UUID, key_id: UUID) -> ResponseReturnValue:
-    """Say what will happen to a key, then revoke it."""
-    user = lifecycle.editable_user(actor(), user_id)
-    key = next((key for key in keys_of(actor(), user_id) if key.id == key_id), None)
-    if key is None:
-        raise NotFound
-    form = FlaskForm()
-    if form.validate_on_submit():
-        revoke_key_of(actor(), user_id, key_id)
-        return _back(user_id, gettext("The key is revoked. Calls with it are refused from now on."))
-    return render_template("admin/users/revoke.html", user=user, key=key, form=form)
 
 
 @blueprint.post("/<uuid:user_id>/delete")

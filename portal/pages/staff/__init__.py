@@ -9,6 +9,7 @@ from flask import Blueprint, url_for
 from portal.core.access import Capability
 from portal.core.text import gettext
 from portal.pages.staff import (
+    acts,
     cases,
     deleted,
     desk,
@@ -17,6 +18,8 @@ from portal.pages.staff import (
     history,
     notes,
     record,
+    reveals,
+    undo,
     users,
     view,
 )
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
 SUBJECTS = (
+    acts,
     cases,
     deleted,
     desk,
@@ -38,6 +42,8 @@ SUBJECTS = (
     record,
     history,
     notes,
+    reveals,
+    undo,
     users,
     view,
 )

@@ -14,13 +14,17 @@ from portal.core.access import Capability
 from portal.insight.user_usage import latest_refusals, refusal_list, refusal_story, user_usage
 from portal.messages.opening import find_opening, open_for_30_minutes
 from portal.messages.reading import list_logs, models_of, read_log, see_log
+from portal.support.cases import find_held_case
 from portal.support.notes import LATEST as LATEST_NOTES
 from portal.support.notes import notes_of
 from portal.support.queue import cases_about
 from portal.support.record import open_record
+from portal.support.reveals import allowance_of
 from portal.support.timeline import LATEST as LATEST_MOMENTS
 from portal.support.timeline import SORTS, timeline_of
+from portal.usage.credits import most_adjusted
 from portal.usage.history import last_days, last_months
+from portal.web.acting import acting_for
 from portal.web.charts import days_chart
 from portal.web.content_forms import ContentReasonForm
 from portal.web.forms import told_beside
@@ -37,17 +41,21 @@ blueprint = Blueprint("users", __name__, url_prefix="/users")
 @requires(Capability.USER_FIND)
 def show(user_id: UUID) -> ResponseReturnValue:
     """What this level may see of the user."""
-    record = open_record(actor(), user_id)
+    who = actor()
+    record = open_record(who, user_id)
     return render_template(
         "staff/users/show.html",
         record=record,
-        cases=cases_about(actor(), user_id),
-        latest=latest_refusals(actor(), user_id),
-        notes=notes_of(actor(), user_id, size=LATEST_NOTES),
+        cases=cases_about(who, user_id),
+        latest=latest_refusals(who, user_id),
+        notes=notes_of(who, user_id, size=LATEST_NOTES),
         note_form=blank_note(),
-        moments=timeline_of(actor(), user_id, look=False, size=LATEST_MOMENTS),
-        may_see_logs=actor().may(Capability.LOG_METADATA),
-        may={capability.name: actor().may(capability) for capability in Capability},
+        moments=timeline_of(who, user_id, look=False, size=LATEST_MOMENTS),
+        may_see_logs=who.may(Capability.LOG_METADATA),
+        may={capability.name: who.may(capability) for capability in Capability},
+        case=find_held_case(who, user_id),
+        allowance=allowance_of(who) if who.may(Capability.USER_REVEAL) else None,
+        most_credits=most_adjusted(who),
     )
 
 
@@ -122,13 +130,15 @@ def logs(user_id: UUID) -> ResponseReturnValue:
 @requires(Capability.LOG_CONTENT)
 def log(user_id: UUID, log_id: UUID) -> ResponseReturnValue:
     """Ask for the reason; once it is given, what was said, for a while."""
-    who = actor()
-    user = user_record(who, user_id)
-    seen, state = see_log(who, log_id, user_id=user_id)
+    user = user_record(actor(), user_id)
+    seen, state = see_log(actor(), log_id, user_id=user_id)
+    who = acting_for(user_id)
     form = ContentReasonForm()
+    if not form.is_submitted():
+        form.reason.data = who.reason
     if form.validate_on_submit():
         with told_beside(form) as attempt:
-            open_for_30_minutes(who.because(form.reason.data), user_id)
+            open_for_30_minutes(acting_for(user_id, form.reason.data), user_id)
         if attempt.done:
             return redirect(url_for("staff.users.log", user_id=user_id, log_id=log_id))
     opening = find_opening(who, user_id, log_id)

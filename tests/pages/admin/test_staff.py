@@ -42,7 +42,8 @@ def test_a_suspended_staff_member_is_out_until_reactivated(person: Person, brows
     assert ada.send(ada.get(address), {"reason": ""}, to=f"{address}/suspend").status == 422
     ada.send(ada.get(address), {"reason": "left us"}, to=f"{address}/suspend")
     assert tess.get("/staff").path == "/sign-in"
-    ada.send(ada.get(address), to=f"{address}/reactivate")
+    assert ada.send(ada.get(address), {"reason": ""}, to=f"{address}/reactivate").status == 422
+    ada.send(ada.get(address), {"reason": "came back"}, to=f"{address}/reactivate")
     assert tess.sign_in("tess").path == "/staff"
 
 

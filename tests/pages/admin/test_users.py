@@ -138,7 +138,10 @@ def test_a_suspended_user_is_out_at_once_and_back_after_reactivating(
     ada.send(ada.get(address), {"suspend-reason": "abuse"}, to=f"{address}/suspend")
     assert door() == ("/sign-in", "ACCOUNT_SUSPENDED")
     assert "suspended" in bobs.sign_in("bob").text
-    ada.send(ada.get(address), to=f"{address}/reactivate")
+    back = ada.get(f"/admin/acts/{bob.id}/reactivate")
+    assert "1 API key works again." in back.text
+    assert ada.send(back, {"reason": ""}).status == 422
+    ada.send(back, {"reason": "no abuse"})
     assert door() == ("/sign-in", "VALID")  # the old cookie stays dead
     assert bobs.sign_in("bob").path == "/account"
 
@@ -146,8 +149,7 @@ def test_a_suspended_user_is_out_at_once_and_back_after_reactivating(
 def test_a_reset_link_is_shown_once_and_ends_every_session(person: Person, browser: Browser) -> None:
     bob = make_account("bob")
     bobs, stranger, ada = browser("bob"), browser("nobody"), person("ada")
-    address = f"/admin/users/{bob.id}"
-    link = ada.send(ada.get(address), to=f"{address}/reset").code("reset-link")
+    link = ada.send(ada.get(f"/admin/acts/{bob.id}/reset-password"), {"reason": "asked"}).code("reset-link")
     page = stranger.get("/reset/" + link.rpartition("/")[2])
     fresh = "nine loud trumpets 77"
     stranger.send(page, {"password": fresh, "again": fresh})

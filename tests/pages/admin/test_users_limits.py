@@ -57,7 +57,8 @@ def test_another_plan_holds_from_the_next_call(
     ada: Visitor, bob: Account, machine: Callable[..., Machine], key_of: Callable[..., str]
 ) -> None:
     key = key_of(bob)
-    page = act(ada, bob, "plan", plan=option(record_of(ada, bob), "plus"))
+    assert act(ada, bob, "plan", plan=option(record_of(ada, bob), "plus")).code("reason-error")
+    page = act(ada, bob, "plan", plan=option(record_of(ada, bob), "plus"), reason="why")
     assert "The plan is changed: plus holds from the next call on." in page.text
     assert machine().post("/keys/verify", {"key": key}).get_json()["user"]["plan"] == "plus"
 
@@ -67,18 +68,20 @@ def test_a_later_plan_is_offered_and_told_in_the_admins_zone_and_taken_back(ada:
     page = record_of(ada, bob)
     day = option(page, "the user's next day, 21 Nov 2026, 16:00 (Europe/Berlin)")
     assert option(page, "the user's next month, 30 Nov 2026, 16:00 (Europe/Berlin)") == "next_month"
-    page = act(ada, bob, "plan", plan=option(page, "plus"), starts=day)
+    page = act(ada, bob, "plan", plan=option(page, "plus"), starts=day, reason="why")
     assert "plus holds from 21 Nov 2026, 16:00 (Europe/Berlin) on." in page.text
     assert "Coming plan plus from 21 Nov 2026, 16:00" in page.text
     assert "Plan free" in page.text
-    page = ada.send(page, to=f"/admin/users/{bob.id}/plan/take-back")
+    back = ada.get(f"/admin/acts/{bob.id}/plan/take-back")
+    assert "The plan stays free; plus does not begin on 21 Nov 2026, 16:00" in back.text
+    page = ada.send(back, {"reason": "why not"})
     assert "The plan stays as it is" in page.text
     assert "Coming plan plus" not in page.text
 
 
 def test_a_plan_that_is_none_and_a_start_that_is_none_are_told_beside_the_field(ada: Visitor, bob: Account) -> None:
     for wrong in ({"plan": str(bob.id)}, {"plan": "free"}, {"starts": "yesterday"}):
-        page = act(ada, bob, "plan", **wrong)
+        page = act(ada, bob, "plan", reason="why", **wrong)
         assert page.status == 422, wrong
         assert page.code(f"{next(iter(wrong))}-error")
     assert limits_of(operator_actor(), bob.id).coming is None
@@ -91,7 +94,7 @@ def test_a_boost_is_typed_in_the_admins_zone_shown_and_ended(ada: Visitor, bob: 
     assert "The daily limit is raised until 1 Dec 2026, 00:00 (Europe/Berlin)." in page.text
     assert "+50 a day until 1 Dec 2026, 00:00 (Europe/Berlin)" in page.text
     assert "Limit now 150" in page.text
-    page = ada.send(page, to=f"/admin/users/{bob.id}/boost/end")
+    page = ada.send(ada.get(f"/admin/acts/{bob.id}/boost/end"), {"reason": "over"})
     assert "The boost is over" in page.text
     assert "Limit now 100" in page.text
 
@@ -210,20 +213,20 @@ def test_a_key_is_revoked_after_a_page_that_says_what_happens(
 ) -> None:
     secret, gate = key_of(bob), machine()
     page = record_of(ada, bob)
-    address = next(link for link in page.links() if link.endswith("/revoke"))
+    address = next(link for link in page.links() if f"{bob.id}/keys/" in link)
     told = ada.get(address)
     assert "It cannot be undone." in told.text
     assert gate.post("/keys/verify", {"key": secret}).get_json()["code"] == "VALID"
-    assert "The key is revoked." in ada.send(told).text
+    assert "The key is revoked." in ada.send(told, {"reason": "found in the open"}).text
     assert gate.post("/keys/verify", {"key": secret}).get_json()["code"] == "KEY_REVOKED"
     assert "Calls with this key are refused already." in ada.get(address).text
-    assert not [link for link in record_of(ada, bob).links() if link.endswith("/revoke")]
+    assert not [link for link in record_of(ada, bob).links() if f"{bob.id}/keys/" in link]
 
 
 def test_a_key_is_revoked_only_through_its_own_user(ada: Visitor, bob: Account, key_of: Callable[..., str]) -> None:
     key_of(bob)
     carol = make_account("carol")
-    address = next(link for link in record_of(ada, bob).links() if link.endswith("/revoke"))
+    address = next(link for link in record_of(ada, bob).links() if f"{bob.id}/keys/" in link)
     assert ada.get(address.replace(str(bob.id), str(carol.id))).status == 404
 
 
@@ -233,5 +236,7 @@ def test_only_who_may_sees_the_forms(person: Person, bob: Account) -> None:
     assert reader.get(f"{record}/ledger").status == 200
     actions = [form.get("action") for form in reader.get(record).forms()]
     assert not [action for action in actions if action and action.startswith(record)]
-    for what in ("plan", "plan/take-back", "boost", "boost/end", "credits", "adjust"):
+    for what in ("plan", "boost", "credits", "adjust"):
         assert reader.post(f"{record}/{what}").status in {400, 401, 403}
+    for what in ("plan/take-back", "boost/end", "reactivate", "reset-today"):
+        assert reader.get(f"/admin/acts/{bob.id}/{what}").status == 403
