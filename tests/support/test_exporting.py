@@ -66,7 +66,7 @@ def test_the_file_holds_what_the_desk_sees(app: Doorward, key_of: Callable[..., 
     assert [one["prefix"] for one in desk["api_keys"]] == [key[:10]]
     assert [one["words"] for one in desk["notes"]] == ["calls often"]
     assert [one["code"] for one in desk["refusals"]] == ["DAILY_LIMIT_REACHED"]
-    assert desk["cases"][0]["number"] == desk["case"]
+    assert desk["case"] in {one["number"] for one in desk["cases"]}
     assert {"credits.granted", "case.opened"} <= {one["event"] for one in desk["audit"]}
     looks = db.session.scalars(select(AuditEntry).where(AuditEntry.event == "record.exported")).all()
     assert [(one.actor_name, one.target_id, one.reason) for one in looks] == [
