@@ -41,7 +41,7 @@ def show(user_id: UUID) -> ResponseReturnValue:
     form = RestoreForm(reason=who.reason or "")
     if form.validate_on_submit():
         with told_beside(form) as attempt:
-            user = restore_user(who.because(form.reason.data), user_id)
+            user = restore_user(acting_for(user_id, form.reason.data), user_id)
         if attempt.done:
             flash(gettext("%(name)s is back. Old sessions and keys stay dead.", name=user.username), "green")
             return redirect(url_for("staff.users.show", user_id=user_id))
