@@ -60,7 +60,7 @@ class Capability(StrEnum):
     SETTING_MANAGE = "setting.manage", "See settings and change what can be changed."
     CASE_WORK = "case.work", "Open, claim, hand up, hand back and close cases; answer those who asked for help."
     CASE_OWN = "case.own", "Ask for help, and see what became of it."
-    NOTE_WRITE = "note.write", "Read and write notes on a user's record."
+    NOTE_WRITE = "note.write", "Read and write notes on a user's record, and read the cases about them."
     CONFIRMATION_RESEND = "user.resend_confirmation", "Have the link that confirms an e-mail address mailed again."
     USER_REVEAL = "user.reveal", "Unmask an e-mail or network address of a user for a while, giving a reason."
     ACCOUNT_UNLOCK = "account.unlock", "Lift the lock of a user's account and let them try again."

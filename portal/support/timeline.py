@@ -83,36 +83,52 @@ class Moment:
 
 @needs(Capability.USER_FIND)
 def timeline_of(
-    actor: Actor, user_id: UUID, cursor: str | None = None, *, sort: str = "", look: bool = True, size: int = 50
+    actor: Actor, user_id: UUID, cursor: str | None = None, *, sort: str = "", size: int = 50
 ) -> Page[Moment]:
-    """One page of what happened to a user. `sort` is one of SORTS. Unless it is part of a page that says so itself
-    (`look`), the first page leaves an entry that somebody looked. Raises NotFound, Malformed."""
+    """One page of what happened to a user; `sort` is one of SORTS. The first page leaves an entry that somebody looked.
+
+    Raises NotFound, Malformed."""
     user = user_record(actor, user_id)
     wanted = sort if sort in SORTS else ""
-    if look and not cursor:
+    if not cursor:
         record(actor, events.RECORD_VIEWED, target_of(user))
     page = merged_page(_sources(actor, user_id, wanted), cursor, purpose=f"timeline-{wanted}-{user_id}", size=size)
-    authors = {row.author_id for row in page.items if isinstance(row, Note)}
+    return Page(_moments(actor, user_id, page.items), page.next_cursor, page.previous_cursor)
+
+
+@needs(Capability.USER_FIND)
+def latest_moments(actor: Actor, user_id: UUID) -> list[Moment]:
+    """The latest of it for a panel on a record, which notes the look itself and shows notes and refusals besides."""
+    user_record(actor, user_id)
+    return _moments(actor, user_id, merged_page(_entries(user_id, ""), None, purpose="timeline", size=LATEST).items)
+
+
+def _moments(actor: Actor, user_id: UUID, rows: list[Any]) -> list[Moment]:
+    authors = {row.author_id for row in rows if isinstance(row, Note)}
     names = {one.id: one.username for one in db.session.scalars(select(Account).where(Account.id.in_(authors)))}
-    moments = [_moment(actor, user_id, row, names) for row in page.items]
-    return Page(moments, page.next_cursor, page.previous_cursor)
+    return [_moment(actor, user_id, row, names) for row in rows]
 
 
 def _sources(actor: Actor, user_id: UUID, sort: str) -> list[tuple[Select[Any], list[Any]]]:
     """The lists that have to be read for this sort, each by its own index."""
-    chosen = _chosen(sort)
-    keys = select(ApiKey.id).where(ApiKey.user_id == user_id)
-    order = [AuditEntry.at.desc(), AuditEntry.id.desc()]
-    sources: list[tuple[Select[Any], list[Any]]] = [
-        (select(AuditEntry).where(theirs, chosen), order)
-        for theirs in (AuditEntry.target_id == user_id, AuditEntry.actor_id == user_id, AuditEntry.target_id.in_(keys))
-    ]
+    sources = _entries(user_id, sort)
     if sort in {"", "note"} and actor.may(Capability.NOTE_WRITE):
         sources.append((select(Note).where(Note.user_id == user_id), [Note.at.desc(), Note.id.desc()]))
     if sort in {"", "refusal"}:
         late = select(Refusal).where(Refusal.user_id == user_id, Refusal.last_at >= clock.now() - KEPT)
         sources.append((late, [Refusal.last_at.desc(), Refusal.id.desc()]))
     return sources
+
+
+def _entries(user_id: UUID, sort: str) -> list[tuple[Select[Any], list[Any]]]:
+    """What was done to the account, what its owner did, and what was done to its keys."""
+    chosen = _chosen(sort)
+    keys = select(ApiKey.id).where(ApiKey.user_id == user_id)
+    order = [AuditEntry.at.desc(), AuditEntry.id.desc()]
+    return [
+        (select(AuditEntry).where(theirs, chosen), order)
+        for theirs in (AuditEntry.target_id == user_id, AuditEntry.actor_id == user_id, AuditEntry.target_id.in_(keys))
+    ]
 
 
 def _chosen(sort: str) -> ColumnElement[bool]:

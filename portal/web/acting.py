@@ -8,7 +8,7 @@ from flask import request
 
 from portal.core.actor import Actor
 from portal.core.errors import CaseNeeded
-from portal.support.cases import in_case
+from portal.support.cases import find_held_case, in_case
 from portal.web.identity import actor
 
 if TYPE_CHECKING:
@@ -22,6 +22,12 @@ def acting_for(user_id: UUID, reason: str | None = None) -> Actor:
     """
     who = actor() if reason is None else actor().because(reason)
     return in_case(who, user_id)
+
+
+def looking_at(user_id: UUID) -> Actor:
+    """Who looks at somebody's record: staff who hold a case about them look in it, so that the user is told why."""
+    who = actor()
+    return in_case(who, user_id) if find_held_case(who, user_id) else who
 
 
 def acting_by_header(user_id: UUID, reason: str | None = None) -> Actor:

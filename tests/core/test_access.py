@@ -42,7 +42,15 @@ def test_a_verb_for_all_says_why() -> None:
 def test_each_level_holds_what_the_one_below_holds() -> None:
     assert of_level(1) <= of_level(2) <= of_level(3)
     assert of_level(1) < of_level(2) < of_level(3)
-    assert of_level(3) - of_level(2) == {Capability.LOG_CONTENT}
+    assert of_level(3) - of_level(2) == {
+        Capability.LOG_CONTENT,
+        Capability.USER_SUSPEND,
+        Capability.CREDIT_ADJUST,
+        Capability.PLAN_CHANGE,
+        Capability.LIMIT_BOOST,
+        Capability.USER_RESTORE,
+        Capability.RECORD_EXPORT,
+    }
     assert Capability.USER_CONTACT not in of_level(3)
     assert not of_level(0) and not of_level(4)
 
@@ -53,10 +61,23 @@ def test_names_that_do_not_exist_grant_nothing() -> None:
 
 
 def test_support_and_users_hold_nothing_of_the_console() -> None:
-    shared = {Capability.USER_FIND, Capability.LOG_METADATA, Capability.LOG_CONTENT}
-    console = frozenset().union(*access.PERMISSIONS.values()) - shared
+    # What admins may do to users some level of the desk may do too, in a case; of the house itself it sees nothing.
+    console = frozenset().union(*access.PERMISSIONS.values()) - access.LEVEL_3
     for held in (access.USER, *access.LEVELS.values()):
         assert held.isdisjoint(console)
+    assert console >= {
+        Capability.USER_CONTACT,
+        Capability.USER_WRITE,
+        Capability.USER_DELETE,
+        Capability.CREDIT_WRITE,
+        Capability.PLAN_WRITE,
+        Capability.STAFF_MANAGE,
+        Capability.ADMIN_MANAGE,
+        Capability.CLIENT_MANAGE,
+        Capability.AUDIT_READ,
+        Capability.JOB_RUN,
+        Capability.SETTING_MANAGE,
+    }
 
 
 def test_every_capability_has_a_sentence_and_somebody_who_holds_it() -> None:

@@ -82,6 +82,7 @@ ADMIN = [
     "a:/admin/users:/ledger",
     "a:/admin/users:/admin/notes/*",
     "a:/admin/users:/admin/timeline/*",
+    "a:/admin/users:/admin/cases/*",
     "/admin/deleted",
     "a:/admin/users:/view/begin",
     "a:/admin/users:/view",

@@ -181,6 +181,8 @@ POST /admin/mail/test                              401 404 404 404 404 403 302 4
 GET  /admin/networks                               302 404 404 404 404 403 200 302
 POST /admin/networks                               401 404 404 404 404 403 422 401
 POST /admin/networks/<uuid:network_id>/remove      401 404 404 404 404 403 302 401
+GET  /admin/cases/<uuid:user_id>                   302 404 404 404 404 403 200 302
+GET  /admin/cases/<uuid:user_id>/<number>          302 404 404 404 404 403 200 302
 GET  /admin/notes                                  302 404 404 404 404 403 200 302
 GET  /admin/notes/<uuid:user_id>                   302 404 404 404 404 403 200 302
 POST /admin/notes/<uuid:user_id>                   401 404 404 404 404 403 422 401
@@ -389,13 +391,13 @@ OBJECTS = {
     "work_id": "alice's export",
     "prompt_id": "alice's prompt",
     "number": "alice's case",
+    "/admin/cases/<uuid:user_id>/<number> user_id": "alice",
     "picture_id": "bob's picture",
     "/account/archives/<uuid:work_id>": "alice's archive",
     "/account/archives/<uuid:work_id>/delete": "alice's archive",
     "/account/archives/<uuid:work_id>/file": "alice's archive",
     "/account/archives/<uuid:work_id>/stop": "alice's archive",
     "user_id": "bob",
-    "entry_id": "entry",
     "field": "field",
     "entry_id": "suspension",
     "network_id": "network",
@@ -457,7 +459,7 @@ def address_of(route: str, house: House) -> str:
     """The route with the object it is about."""
 
     def fill(found: re.Match[str]) -> str:
-        name = OBJECTS.get(route) or OBJECTS[found[1]]
+        name = OBJECTS.get(f"{route} {found[1]}") or OBJECTS.get(route) or OBJECTS[found[1]]
         return str(house.get(name, "nonsense"))
 
     return re.sub(r"<(?:\w+:)?(\w+)>", fill, route)

@@ -18,9 +18,11 @@ from portal.core import clock
 from portal.core.actor import nobody
 from portal.core.database import db, transaction
 from portal.core.errors import Forbidden, Malformed, NotFound
+from portal.insight.activity import looks_at_me
 from portal.keys.managing import revoke_key_of
 from portal.keys.models import ApiKey
 from portal.support.history import own_deeds
+from portal.support.models import SupportCase
 from portal.support.notes import add_note
 from portal.support.timeline import SORTS, timeline_of
 from portal.web.frame import Doorward
@@ -63,7 +65,7 @@ def alice(app: Doorward, key_of: Callable[..., str]) -> Account:
 
 
 def test_everything_that_happened_stands_in_order_and_as_the_level_may_see_it(alice: Account, app: Doorward) -> None:
-    moments = timeline_of(actor_named("tess"), alice.id, look=False).items
+    moments = timeline_of(actor_named("tess"), alice.id).items
     assert [one.sort for one in moments] == ["change", "change", "note", "case", "refusal", "sign_in", "sign_in"]
     assert [one.at for one in moments] == sorted((one.at for one in moments), reverse=True)
     assert (moments[0].who, moments[0].reason, moments[1].details) == ("ada", "a riddle", "deploy · " + _prefix())
@@ -94,7 +96,7 @@ def _prefix() -> str:
 def test_it_is_read_page_by_page_there_and_back(alice: Account) -> None:
     ada = actor_named("ada")
     whole = timeline_of(ada, alice.id).items
-    first = timeline_of(ada, alice.id, look=False, size=3)
+    first = timeline_of(ada, alice.id, size=3)
     second = timeline_of(ada, alice.id, first.next_cursor, size=3)
     third = timeline_of(ada, alice.id, second.next_cursor, size=3)
     assert [*first.items, *second.items, *third.items] == whole
@@ -109,7 +111,7 @@ def test_it_is_read_page_by_page_there_and_back(alice: Account) -> None:
             record(actor_named("alice"), events.PROFILE_EDITED, Target("user", alice.id), {"changed": ["zone"]})
     seen, cursor = [], None
     while True:
-        page = timeline_of(ada, alice.id, cursor, sort="change", look=False, size=2)
+        page = timeline_of(ada, alice.id, cursor, sort="change", size=2)
         seen += page.items
         cursor = page.next_cursor
         if cursor is None:
@@ -131,3 +133,24 @@ def test_a_staff_member_sees_what_they_did_themselves(alice: Account, app: Doorw
     assert "They called." in page.text
     assert str(db.session.scalars(select(AuditEntry.case).where(AuditEntry.event == "case.opened")).one()) in page.text
     assert "signed in" not in page.text
+
+
+def test_admins_read_the_cases_about_a_user_and_the_user_is_told_in_which_one_somebody_looked(
+    alice: Account, app: Doorward
+) -> None:
+    number = str(db.session.scalars(select(SupportCase.number)).one())
+    ada, bob = signed_in(app, "ada"), actor_named("bob")
+    page = ada.get(f"/admin/cases/{alice.id}")
+    assert "They called." in page.text
+    case = ada.get(f"/admin/cases/{alice.id}/{number}")
+    assert ("opened a case" in case.text, case.forms()[-1].get("action")) == (True, "/sign-out")
+    assert f"/admin/cases/{alice.id}/{number}" in ada.get(f"/admin/timeline/{alice.id}").links()
+    assert ada.get(f"/admin/cases/{bob.id}/{number}").status == 404
+    assert signed_in(app, "carl").get(f"/admin/cases/{alice.id}").status == 403
+    clock.shift(timedelta(minutes=10))
+    signed_in(app, "theo").get(f"/staff/users/{alice.id}")
+    looks = looks_at_me(actor_named("alice")).items
+    assert [(deed.who, deed.reason) for deed in looks[:2]] == [
+        ("Theo, support level 2", "They called."),
+        ("Ada, admin", None),
+    ]

@@ -12,6 +12,7 @@ from portal.pages.admin import (
     acts,
     admins,
     audit,
+    cases,
     clients,
     dashboard,
     deleted,
@@ -35,8 +36,9 @@ from portal.pages.admin import (
     users,
     view,
 )
+from portal.support.notes import unseen_mentions
 from portal.web.gates import Audience, guard
-from portal.web.identity import actor
+from portal.web.identity import actor, viewer
 from portal.web.navigation import Entry, navigation
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ SUBJECTS = (
     usage,
     users,
     timeline,
+    cases,
     view,
     record,
     acts,
@@ -84,9 +87,12 @@ def register(app: Flask) -> None:
 def frame() -> dict[str, Any]:
     """The console's navigation, as far as the admin's permissions go, and its search box."""
     who = actor()
+    # An error page knows no viewer and asks the database nothing.
+    naming = unseen_mentions(who) if viewer() is not None and who.may(Capability.NOTE_WRITE) else 0
     entries = [
         Entry(gettext("Dashboard"), "admin.dashboard.index", "home", Capability.CONSOLE_SEE),
         Entry(gettext("Users"), "admin.users.index", "users", Capability.USER_READ),
+        Entry(gettext("Notes that name you"), "admin.notes.index", "note", Capability.NOTE_WRITE, naming),
         Entry(gettext("Usage"), "admin.usage.index", "chart-bar", Capability.USER_READ),
         Entry(gettext("Deleted users"), "admin.deleted.index", "trash", Capability.USER_DELETE),
         Entry(gettext("Staff"), "admin.staff.index", "headset", Capability.STAFF_MANAGE),

@@ -14,7 +14,6 @@ from portal.accounts import lifecycle
 from portal.accounts.days import zone
 from portal.accounts.directory import SORTS, UserFilter, count_users, list_users, user_record
 from portal.accounts.names import zones
-from portal.audit.reading import entries_about
 from portal.core import clock
 from portal.core.access import Capability
 from portal.core.ids import parse_id
@@ -32,6 +31,7 @@ from portal.pages.public.register import zone_choices
 from portal.privacy.deletion import delete_user, purge_date
 from portal.signin.registration import NewPerson, invite_again, invite_user
 from portal.support.record import MaskedRecord, email_for, open_record
+from portal.support.timeline import latest_moments
 from portal.usage.boosts import boost_limit
 from portal.usage.credits import adjust_credits, balance_of, grant_credits, list_ledger
 from portal.usage.history import last_days
@@ -116,7 +116,7 @@ def _record_page(user_id: UUID, status: int = 200, **forms: Any) -> ResponseRetu
         record=seen,
         balance=balance_of(who, user_id),
         ledger=list_ledger(who, user_id).items[:LATEST],
-        entries=entries_about(who, user_id),
+        moments=latest_moments(who, user_id),
         purge_after=purge_date(),
         has_factor=user.has_factor,
         viewer_zone=_viewer_zone(),

@@ -20,11 +20,10 @@ from portal.support.notes import notes_of
 from portal.support.queue import cases_about
 from portal.support.record import open_record
 from portal.support.reveals import allowance_of
-from portal.support.timeline import LATEST as LATEST_MOMENTS
-from portal.support.timeline import SORTS, timeline_of
+from portal.support.timeline import SORTS, latest_moments, timeline_of
 from portal.usage.credits import most_adjusted
 from portal.usage.history import last_days, last_months
-from portal.web.acting import acting_for
+from portal.web.acting import acting_for, looking_at
 from portal.web.charts import days_chart
 from portal.web.content_forms import ContentReasonForm
 from portal.web.forms import told_beside
@@ -41,7 +40,7 @@ blueprint = Blueprint("users", __name__, url_prefix="/users")
 @requires(Capability.USER_FIND)
 def show(user_id: UUID) -> ResponseReturnValue:
     """What this level may see of the user."""
-    who = actor()
+    who = looking_at(user_id)
     record = open_record(who, user_id)
     return render_template(
         "staff/users/show.html",
@@ -50,7 +49,7 @@ def show(user_id: UUID) -> ResponseReturnValue:
         latest=latest_refusals(who, user_id),
         notes=notes_of(who, user_id, size=LATEST_NOTES),
         note_form=blank_note(),
-        moments=timeline_of(who, user_id, look=False, size=LATEST_MOMENTS),
+        moments=latest_moments(who, user_id),
         may_see_logs=who.may(Capability.LOG_METADATA),
         may={capability.name: who.may(capability) for capability in Capability},
         case=find_held_case(who, user_id),
@@ -70,7 +69,7 @@ def days(user_id: UUID) -> dict[str, Any]:
 @requires(Capability.USER_FIND)
 def usage(user_id: UUID) -> ResponseReturnValue:
     """What the user used, as far as the desk sees it."""
-    return render_template("staff/users/usage.html", usage=user_usage(actor(), user_id, span=span_of()))
+    return render_template("staff/users/usage.html", usage=user_usage(looking_at(user_id), user_id, span=span_of()))
 
 
 @blueprint.get("/<uuid:user_id>/timeline")
@@ -81,7 +80,7 @@ def timeline(user_id: UUID) -> ResponseReturnValue:
     return render_template(
         "staff/users/timeline.html",
         user=user_record(actor(), user_id),
-        page=timeline_of(actor(), user_id, typed("cursor", most=500) or None, sort=sort),
+        page=timeline_of(looking_at(user_id), user_id, typed("cursor", most=500) or None, sort=sort),
         sort=sort,
         sorts=SORTS,
     )
@@ -98,7 +97,7 @@ def months(user_id: UUID) -> dict[str, Any]:
 @requires(Capability.USER_FIND)
 def refusals(user_id: UUID) -> ResponseReturnValue:
     """The user's refused calls of the last 30 days."""
-    listed = refusal_list(actor(), user_id, request.args.get("cursor"))
+    listed = refusal_list(looking_at(user_id), user_id, request.args.get("cursor"))
     return render_template("staff/users/refusals.html", listed=listed)
 
 
@@ -106,7 +105,7 @@ def refusals(user_id: UUID) -> ResponseReturnValue:
 @requires(Capability.USER_FIND)
 def refusal(user_id: UUID, decision_id: UUID) -> ResponseReturnValue:
     """Why this call of the user was refused."""
-    return render_template("staff/users/refusal.html", story=refusal_story(actor(), user_id, decision_id))
+    return render_template("staff/users/refusal.html", story=refusal_story(looking_at(user_id), user_id, decision_id))
 
 
 @blueprint.get("/<uuid:user_id>/logs")
