@@ -8,7 +8,7 @@ from flask import request
 
 from portal.core.actor import Actor
 from portal.core.errors import CaseNeeded
-from portal.support.cases import find_held_case, in_case
+from portal.support.cases import in_case
 from portal.web.identity import actor
 
 if TYPE_CHECKING:
@@ -24,12 +24,6 @@ def acting_for(user_id: UUID, reason: str | None = None) -> Actor:
     return in_case(who, user_id)
 
 
-def looking_at(user_id: UUID) -> Actor:
-    """Who looks at somebody's record: staff who hold a case about them look in it, so that the user is told why."""
-    who = actor()
-    return in_case(who, user_id) if find_held_case(who, user_id) else who
-
-
 def acting_by_header(user_id: UUID, reason: str | None = None) -> Actor:
     """The same for the API, where the header `X-Case` names the case, which must be the actor's and about this user.
 
@@ -40,7 +34,10 @@ def acting_by_header(user_id: UUID, reason: str | None = None) -> Actor:
 
 
 def acting_perhaps_for(user_id: UUID, reason: str | None = None) -> Actor:
-    """The same for what needs no case: in the case where they hold one. Raises Invalid at "reason"."""
+    """The same for what needs no case, such as a look: in the case where they hold one, so that the user is told why.
+
+    Raises Invalid at "reason".
+    """
     try:
         return acting_for(user_id, reason)
     except CaseNeeded:

@@ -23,7 +23,7 @@ from portal.support.reveals import allowance_of
 from portal.support.timeline import SORTS, latest_moments, timeline_of
 from portal.usage.credits import most_adjusted
 from portal.usage.history import last_days, last_months
-from portal.web.acting import acting_for, looking_at
+from portal.web.acting import acting_for, acting_perhaps_for
 from portal.web.charts import days_chart
 from portal.web.content_forms import ContentReasonForm
 from portal.web.forms import told_beside
@@ -40,7 +40,7 @@ blueprint = Blueprint("users", __name__, url_prefix="/users")
 @requires(Capability.USER_FIND)
 def show(user_id: UUID) -> ResponseReturnValue:
     """What this level may see of the user."""
-    who = looking_at(user_id)
+    who = acting_perhaps_for(user_id)
     record = open_record(who, user_id)
     return render_template(
         "staff/users/show.html",
@@ -69,7 +69,9 @@ def days(user_id: UUID) -> dict[str, Any]:
 @requires(Capability.USER_FIND)
 def usage(user_id: UUID) -> ResponseReturnValue:
     """What the user used, as far as the desk sees it."""
-    return render_template("staff/users/usage.html", usage=user_usage(looking_at(user_id), user_id, span=span_of()))
+    return render_template(
+        "staff/users/usage.html", usage=user_usage(acting_perhaps_for(user_id), user_id, span=span_of())
+    )
 
 
 @blueprint.get("/<uuid:user_id>/timeline")
@@ -80,7 +82,7 @@ def timeline(user_id: UUID) -> ResponseReturnValue:
     return render_template(
         "staff/users/timeline.html",
         user=user_record(actor(), user_id),
-        page=timeline_of(looking_at(user_id), user_id, typed("cursor", most=500) or None, sort=sort),
+        page=timeline_of(acting_perhaps_for(user_id), user_id, typed("cursor", most=500) or None, sort=sort),
         sort=sort,
         sorts=SORTS,
     )
@@ -97,7 +99,7 @@ def months(user_id: UUID) -> dict[str, Any]:
 @requires(Capability.USER_FIND)
 def refusals(user_id: UUID) -> ResponseReturnValue:
     """The user's refused calls of the last 30 days."""
-    listed = refusal_list(looking_at(user_id), user_id, request.args.get("cursor"))
+    listed = refusal_list(acting_perhaps_for(user_id), user_id, request.args.get("cursor"))
     return render_template("staff/users/refusals.html", listed=listed)
 
 
@@ -105,7 +107,9 @@ def refusals(user_id: UUID) -> ResponseReturnValue:
 @requires(Capability.USER_FIND)
 def refusal(user_id: UUID, decision_id: UUID) -> ResponseReturnValue:
     """Why this call of the user was refused."""
-    return render_template("staff/users/refusal.html", story=refusal_story(looking_at(user_id), user_id, decision_id))
+    return render_template(
+        "staff/users/refusal.html", story=refusal_story(acting_perhaps_for(user_id), user_id, decision_id)
+    )
 
 
 @blueprint.get("/<uuid:user_id>/logs")
