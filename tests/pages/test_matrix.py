@@ -121,7 +121,7 @@ def test_another_spelling_or_method_gives_no_more(app: Doorward, house: House) -
             if not refused or said[method, route]["ada"] == said[method, route]["nobody"]:
                 continue
             address = address_of(route, house)
-            # What is sent under another spelling has no token against forgery, so only looks are worth a try; and whoever
+            # What is sent under another spelling has no token against forgery, so only looks are worth a try; whoever
             # is somebody gets past more gates than nobody.
             tries = [("GET", other) for other in spellings(address)] if method == "GET" and name != "nobody" else []
             tries += [(other, address) for other in ("HEAD", "OPTIONS", "TRACE") if (other, method) != ("HEAD", "POST")]
