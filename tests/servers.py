@@ -124,7 +124,6 @@ class Server:
         return {
             **kept,
             "PYTHONPATH": str(ROOT),
-            "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONUNBUFFERED": "1",
             **DEFAULTS,
             "HOST": "127.0.0.1",
