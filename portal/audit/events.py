@@ -66,6 +66,7 @@ STAFF_CHANGED = _event("staff.changed", words("changed a staff level"), "from", 
 ADMIN_CHANGED = _event("admin.changed", words("changed admin permissions"), "from", "to")
 
 SIGNED_IN = _event("sign_in.done", words("signed in"), "method")
+SIGN_IN_HALFWAY = _event("sign_in.halfway", words("showed who they are, and owes a second factor"), "method")
 SIGN_IN_FAILED = _event("sign_in.failed", words("failed to sign in"), "why")
 SIGNED_OUT = _event("sign_in.ended", words("signed out"))
 PASSWORD_RESET_STARTED = _event("password.reset_started", words("started a password reset"))

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from portal.core.actor import Actor
 
-TRIES = {events.SIGN_IN_FAILED.name, events.REAUTH_FAILED.name}
+TRIES = {events.SIGN_IN_HALFWAY.name, events.SIGN_IN_FAILED.name, events.REAUTH_FAILED.name}
 # Facts that help the owner to tell two entries apart; of others it is enough that there is an entry.
 TOLD = ("name", "prefix", "method", "provider", "from", "to", "amount", "extra", "format", "count", "changed")
 # How the house works on a case among themselves, and what they write for each other: no page of the user tells it.

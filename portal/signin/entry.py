@@ -121,6 +121,8 @@ def admit(
     `proven` says that what they showed is a second factor already.
     """
     if account.has_factor and not proven:
+        # Of whoever has the password and not the factor this is the only trace, if they try none.
+        record(actor, events.SIGN_IN_HALFWAY, target_of(account), {"method": method})
         return FactorOwed(begin_step(Step.FACTOR, account, {"method": method}), account)
     return _enter(actor, account, browser, method)
 

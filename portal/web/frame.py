@@ -16,14 +16,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException
 
-from portal.audit import events
-from portal.audit.record import record
 from portal.core import errors
-from portal.core.actor import ActorKind
 from portal.core.database import db, transaction
 from portal.core.text import gettext
 from portal.web import faces, problems
-from portal.web.identity import actor, note_visit, viewer
+from portal.web.gates import note_refusal
+from portal.web.identity import note_visit, viewer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,13 +97,6 @@ def keep_trace(error: PortalError) -> None:
     except SQLAlchemyError:
         # The refusal stands whether or not its trace could be kept; the log has it.
         log.exception("trace.lost", code=error.code)
-
-
-def note_refusal() -> None:
-    """Leave an entry of somebody known who wanted what they may not have. Of strangers the log tells."""
-    who = actor()
-    if who.kind is not ActorKind.NOBODY:
-        record(who, events.ACCESS_REFUSED, facts={"what": str(request.endpoint)}, result="refused")
 
 
 def register_errors(app: Flask) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from flask import Blueprint, current_app, g, request
 
 from portal.accounts.models import Kind, State
+from portal.audit import events
+from portal.audit.record import record
 from portal.core.access import SCOPES, check_recent
 from portal.core.actor import ActorKind
 from portal.core.errors import Closing, FactorNeeded, Forbidden, NotFound, SignInNeeded
@@ -97,7 +99,7 @@ def _of_kind(*kinds: Kind) -> Callable[[], None]:
     def check() -> None:
         account = _somebody().account
         if account.kind not in kinds:
-            raise NotFound  # for whom it is not, it is not there
+            raise NotFound(trace=(note_refusal,))  # for whom it is not, it is not there
         _check_whole(account)
 
     return check
@@ -116,6 +118,13 @@ _CHECKS: dict[Audience, Callable[[], None]] = {
     Audience.MACHINE: _machine,
     Audience.OPS: _anybody,
 }
+
+
+def note_refusal() -> None:
+    """Leave an entry of somebody known who wanted what they may not have. Of strangers the log tells."""
+    who = actor()
+    if who.kind is not ActorKind.NOBODY:
+        record(who, events.ACCESS_REFUSED, facts={"what": str(request.endpoint)}, result="refused")
 
 
 def _lacking(any_of: tuple[Capability, ...]) -> Forbidden:

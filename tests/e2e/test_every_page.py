@@ -112,6 +112,9 @@ ADMIN = [
     "/admin/jobs/flush_message_logs",
     "/admin/networks",
     "/admin/audit",
+    "/admin/audit?q=nothing-has-this-id",
+    "/admin/audit/chain",
+    "a:/admin/audit?event=sign_in.done",
 ]
 ID = re.compile(r"/[0-9a-f]{8}-[0-9a-f-]{27}$")
 

@@ -93,3 +93,9 @@ def test_a_refusal_leaves_an_entry(person: Callable[..., Visitor]) -> None:
     assert person("max").get("/admin/users").status == 403
     entry = db.session.scalars(select(AuditEntry).where(AuditEntry.event == "access.refused")).one()
     assert (entry.actor_name, entry.facts, entry.result) == ("max", {"what": "admin.users.index"}, "refused")
+
+
+def test_so_does_a_page_of_others_though_it_is_said_not_to_be_there(person: Callable[..., Visitor]) -> None:
+    assert person("theo").get("/admin/users").status == 404
+    entry = db.session.scalars(select(AuditEntry).where(AuditEntry.event == "access.refused")).one()
+    assert (entry.actor_name, entry.facts, entry.result) == ("theo", {"what": "admin.users.index"}, "refused")
