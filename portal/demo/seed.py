@@ -1,4 +1,4 @@
-"""Making demo data: the house, the crowd, their talk. Runs beside a server, and again on what it made before."""
+"""Making demo data: the house, the crowd, their talk, their cases. Runs beside a server, and again on what it made."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from uuid import UUID
 
 from portal.accounts.days import Calendar, usage_day
 from portal.core import clock
+from portal.demo.cases import make_cases
 from portal.demo.conversations import make_conversations
 from portal.demo.crowd import Crowd, Recipe, Talker, make_crowd
 from portal.demo.house import make_house, make_login
@@ -26,6 +27,7 @@ def seed_demo(*, users: int, logs: int, seed: int) -> dict[str, Any]:
     recipe = Recipe(seed, house.plans, login.password, login.hashed, house.admin[0], now)
     crowd = make_crowd(recipe, namer, users)
     make_conversations(_talkers(crowd), house.client_id, logs=logs, number=seed, now=now)
+    make_cases(crowd.listed, [name for name, _, _ in house.staff])
     name, password = house.admin
     return {
         "admin": {"username": name, "password": password},

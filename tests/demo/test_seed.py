@@ -32,6 +32,7 @@ from portal.messages.purging import purge_message_logs
 from portal.messages.reading import LogFilter, own_conversation, own_conversations, own_hits, search_logs
 from portal.signin.entry import sign_in
 from portal.signin.sessions import actor_of
+from portal.support.models import SupportCase
 from portal.usage.models import CreditBalance, CreditEntry, Plan, UsageDay, UsageDetail, UsageMonth
 from portal.usage.reset import close_finished_days
 
@@ -216,6 +217,11 @@ def test_the_record_tells_of_it(made: dict[str, Any]) -> None:
     assert [entry.facts for entry in seeded] == [{"users": USERS, "logs": LOGS}]
     assert _count(AuditEntry, AuditEntry.event == "sign_in.done") > USERS // 2
     assert _count(AuditEntry, AuditEntry.event == "sign_in.failed", AuditEntry.result == "refused") > 0
+
+
+def test_somebody_waits_at_the_desk(made: dict[str, Any]) -> None:
+    waiting = db.session.execute(select(SupportCase.level, SupportCase.subject).order_by(SupportCase.id)).all()
+    assert waiting == [(1, "help"), (3, "more"), (1, "help"), (1, "more")]
 
 
 def test_a_second_run_numbers_what_is_taken(made: dict[str, Any]) -> None:
