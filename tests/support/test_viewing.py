@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
+from portal.accounts.lifecycle import change_level
 from portal.accounts.models import Account
 from portal.audit.models import AuditEntry
 from portal.core import clock
@@ -19,6 +20,7 @@ from portal.support.cases import close_case
 from portal.support.models import SupportCase, Viewing
 from portal.support.viewed import keys_shown
 from portal.support.viewing import ViewingOver, begin_viewing, end_viewing, in_viewing
+from portal.usage.credits import list_ledger
 from portal.web.frame import Doorward
 from portal.web.view_pages import PAGES
 from tests.conftest import signed_in
@@ -162,6 +164,22 @@ def test_once_over_it_offers_to_begin_again_and_the_user_is_told(alice: Account,
     with transaction():
         end_viewing(acting("theo", alice), alice.id)
     assert len(db.session.scalars(select(AuditEntry).where(AuditEntry.event == "record.view_closed")).all()) == 1
+
+
+def test_it_never_gives_more_than_the_viewer_may_by_now(alice: Account, app: Doorward) -> None:
+    theo = signed_in(app, "theo")
+    base = opened(theo, "staff", alice)
+    who = actor_named("theo")
+    _, looking = in_viewing(acting("theo", alice), alice.id)
+    assert looking.capabilities == who.capabilities  # and not one of the user's
+    assert theo.get(f"{base}/keys").status == 200
+    with transaction():
+        change_level(actor_named("ada"), who.id or alice.id, 1)
+    assert theo.get(f"{base}/keys").path == "/sign-in"  # the session of level 2 is over
+    assert signed_in(app, "theo").get(f"{base}/keys").status == 403
+    for name in ("theo", "tara"):  # the ledger is part of those pages, and of nothing else at the desk
+        with pytest.raises((NotFound, Forbidden)):
+            list_ledger(actor_named(name), alice.id)
 
 
 def test_words_of_prompts_open_at_level_three_only(alice: Account, app: Doorward) -> None:
