@@ -18,6 +18,7 @@ from portal.core.ids import new_id
 from portal.signin.sessions import begin_session
 from portal.support.cases import close_case
 from portal.support.models import SupportCase, Viewing
+from portal.support.reveals import reveal
 from portal.support.viewed import keys_shown
 from portal.support.viewing import ViewingOver, begin_viewing, end_viewing, in_viewing
 from portal.usage.credits import list_ledger
@@ -182,10 +183,14 @@ def test_it_never_gives_more_than_the_viewer_may_by_now(alice: Account, app: Doo
             list_ledger(actor_named(name), alice.id)
 
 
-def test_words_of_prompts_open_at_level_three_only(alice: Account, app: Doorward) -> None:
+def test_addresses_open_once_revealed_and_words_of_prompts_at_level_three(alice: Account, app: Doorward) -> None:
     with transaction():
         begin_viewing(acting("theo", alice), alice.id)
         begin_viewing(acting("tara", alice), alice.id)
+    assert "113.77" not in signed_in(app, "theo").get(f"/staff/users/{alice.id}/view/sessions").text
+    with transaction():
+        reveal(acting("theo", alice), alice.id, "address")
+    assert "203.0.113.77" in signed_in(app, "theo").get(f"/staff/users/{alice.id}/view/sessions").text
     theo, tara = (signed_in(app, name).get(f"/staff/users/{alice.id}/view/prompts") for name in ("theo", "tara"))
     assert "a prompt" in theo.text
     assert "Words" not in theo.text
