@@ -24,6 +24,7 @@ from portal.prompts.models import Prompt
 from portal.signin.factors import Factors, factors_of
 from portal.signin.sessions import living_sessions
 from portal.support.record import email_for
+from portal.support.reveals import ADDRESS, unmasked
 from portal.support.viewing import check_viewing
 
 if TYPE_CHECKING:
@@ -108,23 +109,20 @@ class ProfileShown:
 
 @needs(Capability.USER_VIEW_AS)
 def sees_addresses(actor: Actor, user_id: UUID) -> bool:
-    """Whether the actor sees network addresses of this user whole."""
-    return actor.may(Capability.USER_CONTACT)
-
-
-def _addresses_for(actor: Actor, user_id: UUID, address: str | None) -> str:
-    return address or "" if sees_addresses(actor, user_id) else mask_address(address or "")
+    """Whether the actor sees network addresses of this user whole: by right, or because they unmasked them."""
+    return actor.may(Capability.USER_CONTACT) or (user_id, ADDRESS) in unmasked(actor)
 
 
 @needs(Capability.USER_VIEW_AS)
 def keys_shown(actor: Actor, user_id: UUID) -> list[KeyShown]:
     """The user's keys, living ones first, 200 at most."""
     check_viewing(actor, user_id)
-    return [_key(actor, key) for key in keys_of(actor, user_id)]
+    whole = sees_addresses(actor, user_id)
+    return [_key(key, whole=whole) for key in keys_of(actor, user_id)]
 
 
-def _key(actor: Actor, key: ApiKey) -> KeyShown:
-    whole = sees_addresses(actor, key.user_id)
+def _key(key: ApiKey, *, whole: bool) -> KeyShown:
+    address = key.last_used_from or ""
     return KeyShown(
         id=key.id,
         name=key.name,
@@ -140,7 +138,7 @@ def _key(actor: Actor, key: ApiKey) -> KeyShown:
         revoked_why=key.revoked_why,
         last_used_at=key.last_used_at,
         last_used_by=key.last_used_by,
-        last_used_from=_addresses_for(actor, key.user_id, key.last_used_from),
+        last_used_from=address if whole else mask_address(address),
     )
 
 
@@ -182,10 +180,11 @@ def _target(user_id: UUID) -> Target:
 def sessions_shown(actor: Actor, user_id: UUID) -> list[SessionShown]:
     """The browsers in which the user is signed in, latest use first."""
     check_viewing(actor, user_id)
+    whole = sees_addresses(actor, user_id)
     return [
         SessionShown(
             one.device,
-            _addresses_for(actor, user_id, one.address),
+            one.address or "" if whole else mask_address(one.address or ""),
             one.method,
             one.created_at,
             one.last_seen_at,

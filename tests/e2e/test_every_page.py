@@ -68,6 +68,8 @@ STAFF = [
     "/staff/notes",
     "/staff/history",
     "/account/profile",
+    "/staff/deleted",
+    "/staff/deleted?q=nobody-is-called-this",
 ]
 ADMIN = [
     "/admin",
@@ -84,6 +86,7 @@ ADMIN = [
     "a:/admin/users:/admin/timeline/*",
     "a:/admin/users:/admin/cases/*",
     "/admin/deleted",
+    "a:/admin/users:/record",
     "a:/admin/users:/view/begin",
     "a:/admin/users:/view",
     "/admin/staff",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.orm.exc import StaleDataError
 
 from portal.accounts.models import Account, User
 from portal.audit.models import AuditEntry
@@ -12,10 +13,12 @@ from portal.core.database import db, transaction
 from portal.core.errors import CaseNeeded, Forbidden, Invalid, NotFound
 from portal.jobs.runner import run_job
 from portal.privacy.deletion import delete_user, find_deleted, list_deleted, restore_user, see_deleted
+from portal.privacy.models import DeletedUser
 from portal.privacy.purging import purge_is_due, purge_now
 from portal.web.frame import Doorward
 from tests.conftest import signed_in
 from tests.people import acting, actor_named, make_account
+from tests.races import race
 
 EMAIL = "liddell@wonder.example.org"
 
@@ -109,3 +112,32 @@ def test_an_admin_purges_at_once_and_nothing_brings_them_back(alice: Account, ap
     gone = db.session.get(User, alice.id, populate_existing=True)
     assert gone is not None
     assert gone.email is None
+
+
+def test_of_a_restore_and_a_purge_at_once_one_happens(alice: Account, app: Doorward) -> None:
+    ada, alice_id = actor_named("ada").because("x"), alice.id
+
+    def act(number: int) -> str:
+        with app.app_context():
+            try:
+                with transaction():
+                    if number:
+                        purge_now(ada, alice_id, typed_name="alice")
+                    else:
+                        restore_user(ada, alice_id)
+            except (NotFound, StaleDataError):
+                return "late"
+            return "purged" if number else "restored"
+
+    for _ in range(3):
+        said = sorted(race(2, act))
+        assert "late" in said
+        assert len(set(said)) == 2, said
+        db.session.expire_all()
+        user, row = db.session.get_one(User, alice_id), db.session.get(DeletedUser, alice_id)
+        if "purged" in said:
+            assert (user.state, user.email, row is not None and row.sealed) == ("deleted", None, "")
+            return
+        assert (user.state, user.email, row) == ("active", EMAIL, None)
+        with transaction():
+            delete_user(operator_actor().because("again"), alice_id, typed_name="alice")

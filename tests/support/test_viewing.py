@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
+from portal.accounts.lifecycle import change_level
 from portal.accounts.models import Account
 from portal.audit.models import AuditEntry
 from portal.core import clock
@@ -17,8 +18,10 @@ from portal.core.ids import new_id
 from portal.signin.sessions import begin_session
 from portal.support.cases import close_case
 from portal.support.models import SupportCase, Viewing
+from portal.support.reveals import reveal
 from portal.support.viewed import keys_shown
 from portal.support.viewing import ViewingOver, begin_viewing, end_viewing, in_viewing
+from portal.usage.credits import list_ledger
 from portal.web.frame import Doorward
 from portal.web.view_pages import PAGES
 from tests.conftest import signed_in
@@ -164,10 +167,30 @@ def test_once_over_it_offers_to_begin_again_and_the_user_is_told(alice: Account,
     assert len(db.session.scalars(select(AuditEntry).where(AuditEntry.event == "record.view_closed")).all()) == 1
 
 
-def test_words_of_prompts_open_at_level_three_only(alice: Account, app: Doorward) -> None:
+def test_it_never_gives_more_than_the_viewer_may_by_now(alice: Account, app: Doorward) -> None:
+    theo = signed_in(app, "theo")
+    base = opened(theo, "staff", alice)
+    who = actor_named("theo")
+    _, looking = in_viewing(acting("theo", alice), alice.id)
+    assert looking.capabilities == who.capabilities  # and not one of the user's
+    assert theo.get(f"{base}/keys").status == 200
+    with transaction():
+        change_level(actor_named("ada"), who.id or alice.id, 1)
+    assert theo.get(f"{base}/keys").path == "/sign-in"  # the session of level 2 is over
+    assert signed_in(app, "theo").get(f"{base}/keys").status == 403
+    for name in ("theo", "tara"):  # the ledger is part of those pages, and of nothing else at the desk
+        with pytest.raises((NotFound, Forbidden)):
+            list_ledger(actor_named(name), alice.id)
+
+
+def test_addresses_open_once_revealed_and_words_of_prompts_at_level_three(alice: Account, app: Doorward) -> None:
     with transaction():
         begin_viewing(acting("theo", alice), alice.id)
         begin_viewing(acting("tara", alice), alice.id)
+    assert "113.77" not in signed_in(app, "theo").get(f"/staff/users/{alice.id}/view/sessions").text
+    with transaction():
+        reveal(acting("theo", alice), alice.id, "address")
+    assert "203.0.113.77" in signed_in(app, "theo").get(f"/staff/users/{alice.id}/view/sessions").text
     theo, tara = (signed_in(app, name).get(f"/staff/users/{alice.id}/view/prompts") for name in ("theo", "tara"))
     assert "a prompt" in theo.text
     assert "Words" not in theo.text
