@@ -132,15 +132,3 @@ def entry_of(actor: Actor, entry_id: UUID) -> AuditEntry:
     if entry is None:
         raise NotFound
     return entry
-
-
-@needs(Capability.AUDIT_READ, Capability.USER_READ)
-def entries_about(actor: Actor, target_id: UUID, *, most: int = 10) -> list[AuditEntry]:
-    """The latest entries about one target."""
-    query = (
-        select(AuditEntry)
-        .where(AuditEntry.target_id == target_id)
-        .order_by(AuditEntry.at.desc(), AuditEntry.id.desc())
-        .limit(most)
-    )
-    return list(db.session.scalars(query))
