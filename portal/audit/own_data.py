@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import or_
 
 from portal.audit.models import AuditEntry
-from portal.audit.reading import reason_told
+from portal.audit.reading import INSIDE, reason_told
 from portal.core.own_data import part_of
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def export_of(account_id: UUID) -> list[Part]:
                 "by_yourself": own,
                 "actor_name": lambda entry: entry.actor_name if own(entry) else None,
                 "address": lambda entry: entry.address if own(entry) else None,
+                "facts": lambda entry: entry.facts if own(entry) or entry.event not in INSIDE else {},
                 "reason": lambda entry: entry.reason if own(entry) else reason_told(entry),
             },
         )

@@ -41,13 +41,26 @@ LOOKS = {
 }
 
 
+# How the house works on a case among themselves, and what they write for each other: no page of the user tells it.
+INSIDE = {
+    event.name
+    for event in (
+        events.NOTE_ADDED,
+        events.NOTE_CHANGED,
+        events.NOTE_REMOVED,
+        events.CASE_CLAIMED,
+        events.CASE_HANDED_UP,
+        events.CASE_HANDED_BACK,
+    )
+}
 # Who says why for the person concerned to read. A job gives no reason, and that of a client's change is its own affair.
 REASONED = {ActorKind.STAFF.value, ActorKind.ADMIN.value, ActorKind.OPERATOR.value}
 
 
 def reason_told(entry: AuditEntry) -> str | None:
     """Why somebody else looked at an account or changed it, as its owner is told; None where they are not."""
-    return entry.reason if entry.event in LOOKS or entry.actor_kind in REASONED else None
+    told = entry.event in LOOKS or (entry.actor_kind in REASONED and entry.event not in INSIDE)
+    return entry.reason if told else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +132,3 @@ def entry_of(actor: Actor, entry_id: UUID) -> AuditEntry:
     if entry is None:
         raise NotFound
     return entry
-
-
-@needs(Capability.AUDIT_READ, Capability.USER_READ)
-def entries_about(actor: Actor, target_id: UUID, *, most: int = 10) -> list[AuditEntry]:
-    """The latest entries about one target."""
-    query = (
-        select(AuditEntry)
-        .where(AuditEntry.target_id == target_id)
-        .order_by(AuditEntry.at.desc(), AuditEntry.id.desc())
-        .limit(most)
-    )
-    return list(db.session.scalars(query))

@@ -10,7 +10,7 @@ from sqlalchemy import or_, select
 from portal.accounts.models import Account, StaffMember
 from portal.audit import events
 from portal.audit.models import AuditEntry
-from portal.audit.reading import LOOKS, reason_told
+from portal.audit.reading import INSIDE, LOOKS, reason_told
 from portal.core.access import Capability, needs
 from portal.core.actor import ActorKind
 from portal.core.database import db
@@ -35,18 +35,6 @@ if TYPE_CHECKING:
 TRIES = {events.SIGN_IN_HALFWAY.name, events.SIGN_IN_FAILED.name, events.REAUTH_FAILED.name}
 # Facts that help the owner to tell two entries apart; of others it is enough that there is an entry.
 TOLD = ("name", "prefix", "method", "provider", "from", "to", "amount", "extra", "format", "count", "changed")
-# How the house works on a case among themselves, and what they write for each other: no page of the user tells it.
-INSIDE = {
-    event.name
-    for event in (
-        events.NOTE_ADDED,
-        events.NOTE_CHANGED,
-        events.NOTE_REMOVED,
-        events.CASE_CLAIMED,
-        events.CASE_HANDED_UP,
-        events.CASE_HANDED_BACK,
-    )
-}
 FIELDS = {"email": words("e-mail address"), "address": words("network addresses")}
 MOST_UNDONE = 500
 

@@ -40,6 +40,7 @@ MOST_WORDS, MOST_PINNED, MOST_NAMED = 2000, 3, 10
 OWN_FOR = timedelta(minutes=15)
 # On the record itself; the page of the notes has all.
 LATEST = 5
+PAGE = 20
 # A name after an @ that does not belong to an e-mail address. Names may end in a dot, and so may sentences: the reader
 # of a match tries both.
 _NAMED = re.compile(r"(?<![\w.@-])@([A-Za-z0-9][A-Za-z0-9._-]{2,39})", re.ASCII)
@@ -89,7 +90,7 @@ class Mentionable:
 
 
 @needs(Capability.NOTE_WRITE)
-def notes_of(actor: Actor, user_id: UUID, cursor: str | None = None, *, size: int = 20) -> NoteList:
+def notes_of(actor: Actor, user_id: UUID, cursor: str | None = None, *, size: int = PAGE) -> NoteList:
     """The notes on a user's record. Those that name the actor count as seen from now. Raises NotFound, Malformed."""
     user_record(actor, user_id)
     theirs = select(Note).where(Note.user_id == user_id)

@@ -23,6 +23,7 @@ from portal.core.text import gettext
 from portal.core.text import lazy_gettext as words
 from portal.keys.models import ApiKey
 from portal.support.models import Note
+from portal.support.reveals import ADDRESS, unmasked
 from portal.usage.models import Refusal
 from portal.usage.refusal_reading import KEPT, RULES
 from portal.usage.refusal_reading import OTHER as OTHER_RULE
@@ -104,9 +105,10 @@ def latest_moments(actor: Actor, user_id: UUID) -> list[Moment]:
 
 
 def _moments(actor: Actor, user_id: UUID, rows: list[Any]) -> list[Moment]:
+    whole = actor.may(Capability.USER_CONTACT) or (user_id, ADDRESS) in unmasked(actor)
     authors = {row.author_id for row in rows if isinstance(row, Note)}
     names = {one.id: one.username for one in db.session.scalars(select(Account).where(Account.id.in_(authors)))}
-    return [_moment(actor, user_id, row, names) for row in rows]
+    return [_moment(actor, user_id, row, names, whole=whole) for row in rows]
 
 
 def _sources(actor: Actor, user_id: UUID, sort: str) -> list[tuple[Select[Any], list[Any]]]:
@@ -139,10 +141,10 @@ def _chosen(sort: str) -> ColumnElement[bool]:
     return AuditEntry.event.in_(names)
 
 
-def _moment(actor: Actor, user_id: UUID, row: Any, names: dict[UUID, str]) -> Moment:
+def _moment(actor: Actor, user_id: UUID, row: Any, names: dict[UUID, str], *, whole: bool) -> Moment:
     if isinstance(row, Note):
         return _note(row, names)
-    return _refusal(row) if isinstance(row, Refusal) else _entry(actor, user_id, row)
+    return _refusal(row) if isinstance(row, Refusal) else _entry(actor, user_id, row, whole=whole)
 
 
 def _note(note: Note, names: dict[UUID, str]) -> Moment:
@@ -175,7 +177,7 @@ def _refusal(refusal: Refusal) -> Moment:
     )
 
 
-def _entry(actor: Actor, user_id: UUID, entry: AuditEntry) -> Moment:
+def _entry(actor: Actor, user_id: UUID, entry: AuditEntry, *, whole: bool) -> Moment:
     event = events.EVENTS.get(entry.event)
     theirs = entry.actor_id == user_id or (entry.actor_id is None and entry.event in _TRIES)
     return Moment(
@@ -186,14 +188,14 @@ def _entry(actor: Actor, user_id: UUID, entry: AuditEntry) -> Moment:
         details=told_facts(entry.facts),
         reason=entry.reason,
         case=entry.case,
-        address=_address(actor, entry.address or "") if theirs else "",
+        address=_address(actor, entry.address or "", whole=whole) if theirs else "",
         refused=entry.result != "done",
     )
 
 
-def _address(actor: Actor, address: str) -> str:
-    """Whole for who sees contacts, masked for whoever could unmask it, nothing for everybody else."""
-    if actor.may(Capability.USER_CONTACT):
+def _address(actor: Actor, address: str, *, whole: bool) -> str:
+    """Whole for who sees contacts or has unmasked it, masked for whoever could, nothing for everybody else."""
+    if whole:
         return address
     return mask_address(address) if actor.may(Capability.USER_REVEAL) else ""
 

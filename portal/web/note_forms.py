@@ -73,9 +73,16 @@ def inline() -> bool:
     return request.headers.get("HX-Request") == "true"
 
 
+def from_record(here: str) -> bool:
+    """Whether the notes are wanted as a record shows them, the latest few: `here` is the page of all of them."""
+    return request.args.get("short") == "1" or (inline() and request.form.get("next", here) != here)
+
+
 def after_note(here: str) -> str:
     """Where to go when it is done: to the notes for a script, back to the page of the form for everybody else."""
-    return here if inline() else local_target(request.form.get("next"), here)
+    if inline():
+        return f"{here}?short=1" if from_record(here) else here
+    return local_target(request.form.get("next"), here)
 
 
 def status_of(form: NoteForm) -> int:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from portal.audit import events
-from portal.audit.reading import AuditFilter, entries_about, list_entries
+from portal.audit.reading import AuditFilter, list_entries
 from portal.audit.record import Target, record
 from portal.core import clock
 from portal.core.access import job_actor
@@ -50,12 +50,6 @@ def test_each_filter_narrows(ada: Actor) -> None:
     assert count(AuditFilter(target_id=target)) == 3
     assert count(AuditFilter(event="account.restored", target_id=target)) == 1
     assert count(AuditFilter(event="no.such")) == 0
-
-
-def test_the_latest_entries_about_someone_are_shown(ada: Actor) -> None:
-    target = list_entries(ada, AuditFilter()).items[0].target_id
-    assert target is not None
-    assert [entry.event for entry in entries_about(ada, target, most=2)] == ["account.purged", "account.purged"]
 
 
 @pytest.mark.parametrize("name", ["alice", "tara", "max"])

@@ -12,6 +12,7 @@ from portal.accounts.lifecycle import suspend
 from portal.accounts.models import Account
 from portal.audit import events
 from portal.audit.models import AuditEntry
+from portal.audit.own_data import export_of
 from portal.audit.record import Target, record
 from portal.core.database import db, transaction
 from portal.core.errors import Forbidden, Malformed
@@ -98,6 +99,11 @@ def test_what_others_change_of_me_and_my_keys_is_there_without_their_address(
         undo = {"entry": str(done.id), "event": done.event}
         record(actor_named("ada").because("A mistake."), events.ACT_UNDONE, Target("user", alice.id, "alice"), undo)
         add_note(actor_named("ada"), alice.id, "The house's own.", pinned=True)
+        handed = Target("user", alice.id, "alice")
+        record(actor_named("ada").because("An odd one."), events.CASE_HANDED_UP, handed, {"level": 3, "person": "tara"})
+    archive = [row for part in export_of(alice.id) for batch in part.batches() for row in batch]
+    assert "a riddle" in str(archive)
+    assert "An odd one." not in str(archive) and "tara" not in str(archive)
     deeds = own_activity(actor_named("alice")).items
     assert [(deed.event, deed.reason, deed.undone) for deed in deeds] == [
         ("act.undone", "A mistake.", False),

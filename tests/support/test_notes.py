@@ -137,7 +137,8 @@ def test_at_the_desk_and_in_the_console_with_and_without_scripts(alice: Account,
     swapped = tess.client.post(notes, data={**sent, "note-words": " "}, headers=scripted)
     assert (swapped.status_code, 'id="notes"' in swapped.text) == (200, True), "scripts show no answer of 422"
     swapped = tess.client.post(notes, data={**sent, "note-words": "Two", "next": record}, headers=scripted)
-    assert swapped.headers["Location"] == notes
+    assert swapped.headers["Location"] == f"{notes}?short=1"
+    assert f"{record}#notes" in tess.client.get(f"{notes}?short=1").text
     assert "looked at a record" not in tess.client.get(notes, headers=scripted).text
     assert "Names you" in ada.get(f"/admin/notes/{alice.id}").text
     first = db.session.scalars(select(Note.id).where(Note.words.like("%Call%"))).one()

@@ -24,10 +24,11 @@ from portal.keys.models import ApiKey
 from portal.support.history import own_deeds
 from portal.support.models import SupportCase
 from portal.support.notes import add_note
+from portal.support.reveals import reveal
 from portal.support.timeline import SORTS, timeline_of
 from portal.web.frame import Doorward
 from tests.conftest import signed_in
-from tests.people import actor_named, make_account, open_case_for
+from tests.people import acting, actor_named, make_account, open_case_for
 from tests.usage.test_refusal_reading import keep_refusal
 
 HOME = "198.51.100.77"
@@ -73,6 +74,9 @@ def test_everything_that_happened_stands_in_order_and_as_the_level_may_see_it(al
     assert {one.address for one in moments[:5]} == {""}, "a colleague's address is nobody's matter"
     for name, seen in (("tess", ""), ("theo", "198.51.•••"), ("tara", "198.51.•••"), ("ada", HOME)):
         assert {one.address for one in timeline_of(actor_named(name), alice.id).items[5:]} == {seen}, name
+    with transaction():
+        reveal(acting("theo", alice), alice.id, "address")
+    assert {one.address for one in timeline_of(actor_named("theo"), alice.id).items if one.sort == "sign_in"} == {HOME}
     sorts = {sort: {one.sort for one in timeline_of(actor_named("ada"), alice.id, sort=sort).items} for sort in SORTS}
     assert sorts.pop("") == set(sorts) - {"look"}
     assert all(found == {sort} for sort, found in sorts.items()), sorts

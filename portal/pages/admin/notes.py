@@ -9,11 +9,19 @@ from flask.typing import ResponseReturnValue
 
 from portal.accounts.directory import user_record
 from portal.core.access import Capability
-from portal.support.notes import list_mentionable, mentions_of, notes_of
+from portal.support.notes import LATEST, PAGE, list_mentionable, mentions_of, notes_of
 from portal.web.gates import requires
 from portal.web.identity import actor
 from portal.web.lists import typed
-from portal.web.note_forms import after_note, pin_as_asked, remove_as_asked, sent_note, status_of, write_note
+from portal.web.note_forms import (
+    after_note,
+    from_record,
+    pin_as_asked,
+    remove_as_asked,
+    sent_note,
+    status_of,
+    write_note,
+)
 
 blueprint = Blueprint("notes", __name__, url_prefix="/notes")
 
@@ -31,12 +39,16 @@ def show(user_id: UUID) -> ResponseReturnValue:
     """All notes on a user's record, and writing one."""
     who, form = actor(), sent_note()
     user = user_record(who, user_id)
+    here = url_for("admin.notes.show", user_id=user_id)
     if write_note(form, user_id):
-        return redirect(after_note(url_for("admin.notes.show", user_id=user_id)))
+        return redirect(after_note(here))
+    short = from_record(here)
+    cursor = typed("cursor", most=500) or None
     page = render_template(
         "admin/notes/show.html",
         user=user,
-        notes=notes_of(who, user_id, typed("cursor", most=500) or None),
+        notes=notes_of(who, user_id, cursor, size=LATEST if short else PAGE),
+        short=short,
         form=form,
         people=list_mentionable(who),
     )
