@@ -48,6 +48,8 @@ WRITES: dict[str, set[str]] = {
     "/admin/factors/<uuid:account_id>": {"epoch"},
     "/admin/staff/<uuid:staff_id>/reactivate": STANDING,
     "/admin/staff/<uuid:staff_id>/suspend": STANDING,
+    "/admin/undo/<uuid:entry_id>": STANDING,
+    "/staff/undo/<uuid:entry_id>": STANDING,
     "/admin/users/<uuid:user_id>/adjust": {"own_credits"},
     "/admin/users/<uuid:user_id>/credits": {"own_credits"},
     "/admin/users/<uuid:user_id>/plan": {"plan_id"},

@@ -27,6 +27,8 @@ CLOSER: dict[tuple[str, str], dict[str, int]] = {
     ("GET", "/admin/sessions/<uuid:account_id>/end"): {"staff.manage": 403, "admins.manage": 403},
     ("POST", "/admin/sessions/<uuid:account_id>/end"): {"staff.manage": 403, "admins.manage": 403},
     ("POST", "/admin/admins/<uuid:admin_id>"): {"admins.manage": 422},
+    ("GET", "/admin/undo/<uuid:entry_id>"): dict.fromkeys(("staff.manage", "admins.manage", "credits.write"), 403),
+    ("POST", "/admin/undo/<uuid:entry_id>"): dict.fromkeys(("staff.manage", "admins.manage", "credits.write"), 403),
 }
 # What an answer may be that gives nothing: a refusal, or the way to the door or to the one address there is.
 NOTHING = {301, 302, 308, 400, 401, 403, 404, 405}
