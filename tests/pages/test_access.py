@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import pytest
 
+from portal.core.database import dialect_name
 from portal.core.ids import new_id
 from tests.conftest import Machine
 from tests.pages.conftest import House
@@ -439,6 +441,7 @@ LEAVING = ("POST", "/sign-out")
 TOKENS: WeakKeyDictionary[Visitor, str] = WeakKeyDictionary()
 
 
+@cache
 def table() -> dict[tuple[str, str], dict[str, int]]:
     """TABLE as {(method, route): {person: status}}."""
     rows = [line.split() for line in TABLE.strip().splitlines()]
@@ -494,6 +497,22 @@ def ask(visitor: Visitor, method: str, address: str) -> SeenPage:
     return answer
 
 
+def bare_status(visitor: Visitor, method: str, address: str) -> int:
+    """The same without a look at the page that is answered."""
+
+    def send() -> int:
+        data = {"csrf_token": token_of(visitor)} if method == "POST" else None
+        answer = visitor.client.open(address, method=method, data=data)
+        answer.close()
+        return answer.status_code
+
+    status = send()
+    if status == 400 and visitor in TOKENS:
+        del TOKENS[visitor]
+        status = send()
+    return status
+
+
 def test_every_route_has_its_row(app: Doorward) -> None:
     assert set(routes_of(app)) == set(table())
 
@@ -506,10 +525,12 @@ def test_everybody_gets_what_the_table_says(
     if name == "machine":
         visitor.client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {machine(name='every scope').token}"
     wrong = {}
+    # The markup is looked at once: it is the same on both databases, and that takes a third of the time.
+    look = (lambda *asked: ask(*asked).status) if dialect_name() == "sqlite" else bare_status
     for method, route in routes_of(app):
-        answer = ask(visitor, method, address_of(route, house))
-        if answer.status != table().get((method, route), {}).get(name):
-            wrong[method, route] = answer.status
+        status = look(visitor, method, address_of(route, house))
+        if status != table().get((method, route), {}).get(name):
+            wrong[method, route] = status
     assert wrong == {}
 
 

@@ -9,13 +9,11 @@ import pytest
 from portal.core.access import PERMISSIONS, of_permissions
 from tests.conftest import make_key, signed_in
 from tests.pages.conftest import House
-from tests.pages.test_access import address_of, routes_of, table, token_of
+from tests.pages.test_access import address_of, bare_status, routes_of, table
 from tests.people import make_account
 from tests.visitor import Visitor
 
 if TYPE_CHECKING:
-    from flask.testing import FlaskClient
-
     from portal.core.access import Capability
     from portal.web.frame import Doorward
 
@@ -29,6 +27,8 @@ CLOSER: dict[tuple[str, str], dict[str, int]] = {
     ("GET", "/admin/sessions/<uuid:account_id>/end"): {"staff.manage": 403, "admins.manage": 403},
     ("POST", "/admin/sessions/<uuid:account_id>/end"): {"staff.manage": 403, "admins.manage": 403},
     ("POST", "/admin/admins/<uuid:admin_id>"): {"admins.manage": 422},
+    ("GET", "/admin/undo/<uuid:entry_id>"): dict.fromkeys(("staff.manage", "admins.manage", "credits.write"), 403),
+    ("POST", "/admin/undo/<uuid:entry_id>"): dict.fromkeys(("staff.manage", "admins.manage", "credits.write"), 403),
 }
 # What an answer may be that gives nothing: a refusal, or the way to the door or to the one address there is.
 NOTHING = {301, 302, 308, 400, 401, 403, 404, 405}
@@ -44,14 +44,6 @@ def wanted_by(app: Doorward) -> dict[tuple[str, str], tuple[Capability, ...]]:
     }
 
 
-def status_of(client: FlaskClient, method: str, address: str, token: str = "") -> int:
-    """What a request with nothing but the token against forgery is answered."""
-    data = {"csrf_token": token} if method == "POST" and token else None
-    answer = client.open(address, method=method, data=data)
-    answer.close()
-    return answer.status_code
-
-
 def test_each_permission_alone_opens_what_its_capabilities_do(app: Doorward, house: House) -> None:
     wanted, said = wanted_by(app), table()
     # Where having everything changes nothing against having nothing, one permission does neither.
@@ -62,11 +54,11 @@ def test_each_permission_alone_opens_what_its_capabilities_do(app: Doorward, hou
         name = permission.replace(".", "-")
         make_account(name, permissions=[permission])
         visitor = signed_in(app, name)
-        token, held = token_of(visitor), of_permissions([permission])
+        held = of_permissions([permission])
         for method, route in asked:
             lacks = held.isdisjoint(wanted[method, route])
             expected = CLOSER.get((method, route), {}).get(permission, said[method, route]["max" if lacks else "ada"])
-            found = status_of(visitor.client, method, address_of(route, house), token)
+            found = bare_status(visitor, method, address_of(route, house))
             if found != expected:
                 wrong[permission, method, route] = (found, expected)
     assert not wrong, "\n".join(f"{key}: {value}" for key, value in wrong.items())
@@ -81,7 +73,9 @@ def test_an_api_key_opens_no_door_but_its_own(app: Doorward, house: House) -> No
         client.environ_base |= {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers.items()}
         opened = {}
         for method, route in routes_of(app):
-            found = status_of(client, method, address_of(route, house))
+            answer = client.open(address_of(route, house), method=method)
+            answer.close()
+            found = answer.status_code
             # Without a cookie there is no token against forgery: a form that is open to all answers 400.
             if found not in {said[method, route]["nobody"], 400 if method == "POST" else 0}:
                 opened[method, route] = found
@@ -121,8 +115,8 @@ def test_another_spelling_or_method_gives_no_more(app: Doorward, house: House) -
             if not refused or said[method, route]["ada"] == said[method, route]["nobody"]:
                 continue
             address = address_of(route, house)
-            # What is sent under another spelling has no token against forgery, so only looks are worth a try; whoever
-            # is somebody gets past more gates than nobody.
+            # What is sent under another spelling has no token against forgery, so only looks are worth a try; and
+            # whoever is somebody gets past more gates than nobody.
             tries = [("GET", other) for other in spellings(address)] if method == "GET" and name != "nobody" else []
             tries += [(other, address) for other in ("HEAD", "OPTIONS", "TRACE") if (other, method) != ("HEAD", "POST")]
             for other, where in tries:
