@@ -201,3 +201,14 @@ def test_each_day_has_one_root_in_table_file_and_order(chain: list[AuditEntry]) 
     run_job("seal_audit", by_hand=True)
     assert [json.loads(line)["day"] for line in path.read_text().splitlines()][:3] == days  # from the table
     assert verdict().fault is None
+
+
+def test_a_new_secret_key_wants_the_former_one_as_fallback(chain: list[AuditEntry]) -> None:
+    now = settings.current()
+    for fallbacks in ([], [now.secret_key]):
+        settings.enter(now.model_copy(update={"secret_key": "another " * 8, "secret_key_fallbacks": fallbacks}))
+        try:
+            found = verdict()
+        finally:
+            settings.leave()
+        assert (found.fault is None) == bool(fallbacks), found
