@@ -66,7 +66,7 @@ class Undoing:
     until: datetime
 
 
-@needs(*MAY)
+@needs(Capability.CASE_WORK, Capability.AUDIT_READ, *MAY)
 def can_undo(actor: Actor, entries: Iterable[AuditEntry]) -> set[UUID]:
     """Which of these entries the actor could undo now, by their ids; for a list. The verb looks again."""
     some = [entry for entry in entries if _in_time(entry) and _may(actor, entry)]

@@ -20,6 +20,7 @@ from portal.core.errors import Invalid
 from portal.core.pages import Page
 from portal.core.text import gettext
 from portal.insight.audit_check import GOING_ON, begin_check, latest_check
+from portal.support.undo import can_undo
 from portal.web.audit_filters import typed_audit
 from portal.web.gates import requires
 from portal.web.identity import actor
@@ -44,7 +45,9 @@ def index() -> ResponseReturnValue:
 @requires(Capability.AUDIT_READ)
 def show(entry_id: UUID) -> ResponseReturnValue:
     """All that one entry says."""
-    return render_template("admin/audit/show.html", entry=entry_of(actor(), entry_id), events=EVENTS)
+    entry = entry_of(actor(), entry_id)
+    undoable = bool(can_undo(actor(), [entry]))
+    return render_template("admin/audit/show.html", entry=entry, events=EVENTS, undoable=undoable)
 
 
 @blueprint.post("/export")
