@@ -96,7 +96,7 @@ def test_what_a_lease_holds_is_not_given_twice(
 ) -> None:
     gate, key = machine("keys:verify", "usage:lease"), key_of(alice)
     gate.post("/keys/verify", {"key": key, "cost": COST})
-    leased = gate.post("/usage/leases", {"user_id": str(alice.id), "conversations": 50, "ttl_s": 600})
+    leased = gate.post("/usage/leases", {"user_id": str(alice.id), "conversations": 50, "ttl_s": 200})
     lease = leased.get_json()
     assert leased.status_code in {200, 201}, lease
     assert used(alice) == (60, 60)
