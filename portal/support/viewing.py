@@ -91,16 +91,19 @@ def in_viewing(actor: Actor, user_id: UUID, *, noted: bool = False) -> tuple[Vie
 
 @needs(Capability.USER_VIEW_AS)
 def end_viewing(actor: Actor, user_id: UUID) -> None:
-    """Close the user's pages again. Twice is as good as once. Raises NotFound."""
+    """Close the user's pages again, also once the case is over. Twice is as good as once. Raises NotFound."""
     user = viewed_user(actor, user_id)
-    viewing = _find_open(actor, user_id)
-    if viewing is None:
-        return
-    ended = (Viewing.viewer_id == actor.id, Viewing.user_id == user_id, Viewing.ended_at.is_(None))
-    db.session.execute(
-        update(Viewing).where(*ended).values(ended_at=clock.now()).execution_options(synchronize_session=False)
-    )
-    record(_grounded(actor, viewing), events.VIEW_CLOSED, target_of(user))
+    now = clock.now()
+    ended = db.session.scalars(
+        update(Viewing)
+        .where(Viewing.viewer_id == actor.id, Viewing.user_id == user_id)
+        .where(Viewing.ended_at.is_(None), Viewing.until > now)
+        .values(ended_at=now)
+        .returning(Viewing)
+        .execution_options(synchronize_session=False)
+    ).all()
+    for viewing in ended:
+        record(_grounded(actor, viewing), events.VIEW_CLOSED, target_of(user))
 
 
 @needs(Capability.USER_VIEW_AS)

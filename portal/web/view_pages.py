@@ -24,6 +24,7 @@ from portal.usage.history import day_held_until, last_days, standing
 from portal.usage.limits import limits_of
 from portal.web.acting import acting_for
 from portal.web.forms import told_beside
+from portal.web.identity import actor
 from portal.web.lists import span_of, typed
 
 if TYPE_CHECKING:
@@ -197,8 +198,8 @@ def begin_page(door: Door, user_id: UUID) -> ResponseReturnValue:
 
 
 def end_and_leave(door: Door, user_id: UUID) -> ResponseReturnValue:
-    """Close the pages again, and go back to the record. Raises NotFound, CaseNeeded."""
-    end_viewing(acting_for(user_id), user_id)
+    """Close the pages again, and go back to the record. Raises NotFound."""
+    end_viewing(actor(), user_id)
     flash(gettext("You no longer see the pages of this user."), "green")
     return redirect(url_for(f"{door.name}.users.show", user_id=user_id))
 
