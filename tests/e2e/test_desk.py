@@ -1,5 +1,5 @@
-"""The desk in Chromium, as three levels work on it: find, open a case, hand it up, take it on, close; and the user's
-door, with every page of cases looked at by axe, light and dark, and on a phone."""
+"""The desk in Chromium, as three levels work on it: find, open a case, note, hand it up, take it on, close; and the
+user's door. Axe looks at every page of cases, light and dark, and on a phone."""
 
 from __future__ import annotations
 
@@ -78,6 +78,11 @@ def test_three_levels_and_a_user_work_on_a_case(browser: Browser, demo: tuple[Se
     tess.write("What is it about?", "Calls about a refused key.")
     tess.click("Open the case")
     tess.sees("You act in case")
+    tess.page.get_by_text("Write a note").first.click()
+    tess.write("New note", f"Rather writes than calls, @{staff[2]['username']}.")
+    tess.click("Write the note")
+    tess.sees("The note is written; ")
+    tess.sees("Rather writes than calls")
     tess.look()
     tess.go("/staff/escalations")
     tess.look()
@@ -106,6 +111,7 @@ def test_three_levels_and_a_user_work_on_a_case(browser: Browser, demo: tuple[Se
     theo.sees("no longer yours")
     tara.go("/staff")
     expect(tara.page.get_by_role("link", name=re.compile("My cases 1")).first).to_be_visible()
+    expect(tara.page.get_by_role("link", name=re.compile("Notes that name you 1")).first).to_be_visible()
     tara.go("/staff/cases")
     tara.sees("Handed to you")
     tara.click(number, "link")
