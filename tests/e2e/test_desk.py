@@ -22,6 +22,10 @@ class Person:
         self.base = server.url
         self.page: Page = browser.new_page(viewport=WIDE, color_scheme=theme)  # type: ignore[arg-type]  # its stubs want a TypedDict
         self.watched = Watched(self.page)
+        self.enter(who)
+
+    def enter(self, who: dict[str, Any]) -> None:
+        """Sign in."""
         self.go("/sign-in")
         self.page.get_by_label("Username or e-mail").fill(who["username"])
         self.page.get_by_label("Password").fill(who["password"])
@@ -103,6 +107,24 @@ def test_three_levels_and_a_user_work_on_a_case(browser: Browser, demo: tuple[Se
     theo.go(f"/staff/cases/{number}")
     theo.sees("Unlock, please.")
     theo.click("Take it on")
+    # In the case he unmasks the address, sees what signing out would do and does it, and leaves a note.
+    theo.click("To the record", "link")
+    theo.page.get_by_role("link", name="Reveal: E-mail").click()
+    theo.write("Reason", "To write to them about it.")
+    theo.page.locator("#reveals").get_by_role("button", name="Reveal").click()
+    theo.sees(member["email"])
+    theo.look()
+    theo.page.locator("#acts").get_by_role("link", name="Sign out everywhere").click()
+    theo.look()
+    theo.write("Reason", "A stranger's browser.")
+    theo.page.locator("main form").get_by_role("button").first.click()
+    theo.page.locator("#notes summary").first.click()
+    theo.write("New note", "Signed out everywhere; the key itself is fine.")
+    theo.click("Write the note")
+    theo.sees("the key itself is fine")
+    theo.go(f"/staff/cases/{number}")
+    theo.sees("unmasked a field of a record")
+    theo.sees("A stranger's browser.")
     theo.page.get_by_text("Hand it on").first.click()
     theo.page.get_by_label("To whom?").select_option(tara_of(theo))
     theo.write("What is to be done?", "A higher limit, too.")
@@ -122,6 +144,9 @@ def test_three_levels_and_a_user_work_on_a_case(browser: Browser, demo: tuple[Se
     tara.sees("is closed.")
     tara.look()
 
+    user.go(asked)
+    expect(user.page).to_have_url(re.compile("/sign-in"))  # signed out everywhere
+    user.enter(member)
     user.go(asked)
     user.sees("Somebody who can unlock it looks at once.")
     user.sees("The key works again.")
