@@ -92,7 +92,7 @@ def test_what_others_change_of_me_and_my_keys_is_there_without_their_address(
     assert [deed.event for deed in deeds] == ["account.suspended", "key.revoked"]
     assert {deed.who for deed in deeds} == {"Ada, admin"}
     assert {deed.address for deed in deeds} == {None}
-    assert [deed.reason for deed in deeds] == ["a riddle", None]
+    assert [deed.reason for deed in deeds] == ["a riddle", "a riddle"]
     assert [deed.undone for deed in deeds] == [False, False]
     done = db.session.scalars(select(AuditEntry).where(AuditEntry.event == "account.suspended")).one()
     with transaction():
@@ -108,7 +108,7 @@ def test_what_others_change_of_me_and_my_keys_is_there_without_their_address(
     assert [(deed.event, deed.reason, deed.undone) for deed in deeds] == [
         ("act.undone", "A mistake.", False),
         ("account.suspended", "a riddle", True),
-        ("key.revoked", None, False),
+        ("key.revoked", "a riddle", False),
     ]
     assert deeds[2].details == ["deploy", key.prefix]
 
