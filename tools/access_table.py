@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import pkgutil
 import sys
+import tempfile
 from importlib import import_module
+from pathlib import Path
 from types import FunctionType
 
 import portal
+from portal import create_app
 from portal.core import access
 from portal.core.access import Capability
+from portal.core.settings import load
+from portal.web.routes import list_routes
 
 HEAD = """\
 # Who may do what
@@ -38,6 +43,17 @@ person some want that they proved who they are shortly before: within 5 minutes,
 one is set up. Some want grounds: of staff an open case about this user, of admins a reason.
 
 | verb | open to | proof of who one is | grounds |
+|---|---|---|---|
+"""
+
+
+DOORS = """
+## Doors
+
+Every address with whom its door lets in, as `doorward routes` lists them. What is for staff or admins is not there for
+anybody else. Of the capabilities any one opens the door; the verb behind asks again.
+
+| address | methods | for | capability |
 |---|---|---|---|
 """
 
@@ -98,9 +114,21 @@ def verb_rows() -> list[str]:
     ]
 
 
+def door_rows() -> list[str]:
+    """One line for each address."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        app = create_app(load({}, folder=place, data_dir=place, database_url="", log_level="error"))
+        return [
+            f"| `{one.route}` | {', '.join(one.methods)} | {one.audience} | {names(one.capabilities)} |"
+            for one in list_routes(app)
+        ]
+
+
 def access_table() -> str:
     """The whole page."""
-    return HEAD + CAPABILITIES + "\n".join(capability_rows()) + "\n" + VERBS + "\n".join(verb_rows()) + "\n"
+    tables = {CAPABILITIES: capability_rows(), VERBS: verb_rows(), DOORS: door_rows()}
+    return HEAD + "".join(head + "\n".join(rows) + "\n" for head, rows in tables.items())
 
 
 if __name__ == "__main__":

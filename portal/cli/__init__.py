@@ -39,6 +39,7 @@ from portal.jobs.table import JOBS
 from portal.mail.managing import check_mail
 from portal.signin.first_admin import create_admin
 from portal.signin.registration import NewPerson
+from portal.web.routes import list_routes
 from portal.work.runs import latest_run
 
 
@@ -198,25 +199,21 @@ def jobs_run(name: str) -> None:
 def routes(as_json: bool) -> None:
     """Every route with its audience and capability."""
     app = create_app(load_settings(log_level="error"))
-    audiences: dict[str, str] = app.extensions["audiences"]
-    listed = []
-    for rule in sorted(app.url_map.iter_rules(), key=lambda rule: (rule.rule, rule.endpoint)):
-        view = app.view_functions[rule.endpoint]
-        capabilities = [str(one) for one in getattr(view, "__capabilities__", ())]
-        listed.append(
-            {
-                "route": rule.rule,
-                "methods": sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}),
-                "endpoint": rule.endpoint,
-                "audience": str(audiences.get(rule.endpoint.split(".")[0], "public")),
-                "capability": " or ".join(capabilities) or None,
-            }
-        )
+    listed = [
+        {
+            "route": one.route,
+            "methods": one.methods,
+            "endpoint": one.endpoint,
+            "audience": one.audience,
+            "capability": " or ".join(one.capabilities) or None,
+        }
+        for one in list_routes(app)
+    ]
     if as_json:
         echo_json(listed)
         return
     for row in listed:
-        click.echo(f"{row['audience']:8} {','.join(row['methods']):10} {row['route']}  {row['capability'] or ''}")
+        click.echo(f"{row['audience']:8} {','.join(row['methods'] or ()):10} {row['route']}  {row['capability'] or ''}")
 
 
 @main.group()

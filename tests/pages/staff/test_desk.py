@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from sqlalchemy import select
 
+from portal.accounts.models import Account
+from portal.audit import events
 from portal.audit.models import AuditEntry
-from portal.core.database import db
+from portal.audit.record import Target
+from portal.audit.record import record as write_entry
+from portal.core.access import operator_actor
+from portal.core.database import db, transaction
 from tests.conftest import Machine
 from tests.people import make_account
 from tests.usage.test_refusal_reading import keep_refusal
@@ -94,8 +100,20 @@ def test_typing_suggests_and_leaves_no_trace_and_a_whole_key_is_never_shown_agai
         assert page.path == f"{record}/users/{birds[3].id}"
         assert key not in page.html
     assert console.get("/admin/search", query_string={"q": "swift"}).path == "/admin/users"
+    for bird in birds[:2]:  # one request that was about two: both are listed
+        done(bird, request_id="01a2004bb1b770418728ce1b4da5c571")
+    several = console.get("/admin/search?q=01a2004b-b1b7-7041-8728-ce1b4da5c571")
+    assert {f"/admin/users/{bird.id}" for bird in birds[:2]} <= set(several.links())
+    assert "by request ID" in several.text
     looks = select(AuditEntry.target_name).where(AuditEntry.event == "record.viewed")
     assert set(db.session.scalars(looks)) == {"swift3"}  # which was opened; searching alone is no look
+
+
+def done(user: Account, *, request_id: str) -> None:
+    """Something that a request did to a user."""
+    with transaction():
+        who = msgspec.structs.replace(operator_actor(), request_id=request_id)
+        write_entry(who, events.PICTURE_REMOVED, Target("user", user.id, user.username))
 
 
 def suggested(visitor: Visitor, start: str, search: str) -> list[dict[str, str]]:
