@@ -71,7 +71,10 @@ def test_one_entry_tells_all_of_itself_and_its_place(person: Callable[..., Visit
     who = actor_named("ada").because("They asked <b>twice</b>.")
     with transaction():
         record(
-            who, events.PLAN_CHANGED, Target("user", bob.id, "bob"), {"from": "free", "to": "plus", "starts_at": None}
+            who,
+            events.PLAN_CHANGED,
+            Target("user", bob.id, "bob"),
+            {"from": "free", "to": "plus", "starts_at": clock.now().isoformat()},
         )
     entry = db.session.scalars(select(AuditEntry).where(AuditEntry.event == "account.plan_changed")).one()
     page = ada.get(f"/admin/audit/{entry.id}")
