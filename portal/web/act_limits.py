@@ -75,6 +75,11 @@ class CreditsForm(FlaskForm):  # type: ignore[misc]  # flask-wtf is untyped
     reason = StringField(words("Reason"), REASON)
 
 
+def _credits_now(who: Actor, user: User) -> str:
+    now, most = grouped(standing(who, user.id).credits), grouped(most_adjusted(who))
+    return gettext("%(now)s credits there are now. You can add or take %(most)s at most.", now=now, most=most)
+
+
 def _preview_credits(who: Actor, user: User, form: FlaskForm) -> list[str]:
     amount, most = form.amount.data, most_adjusted(who)
     if amount == 0 or not -most <= amount <= most:
@@ -240,6 +245,7 @@ CREDITS = Act(
     _preview_credits,
     _credits,
     CreditsForm,
+    stands=_credits_now,
     chosen=("amount",),
     recent=True,
 )
@@ -251,7 +257,7 @@ PLAN = Act(
     _plan,
     PlanForm,
     _prepare_plan,
-    ("plan", "starts"),
+    chosen=("plan", "starts"),
 )
 TAKE_BACK = Act(words("Keep the plan"), words("Take the change back"), "history", _preview_take_back, _take_back)
 BOOST = Act(
@@ -262,6 +268,6 @@ BOOST = Act(
     _boost,
     BoostForm,
     _prepare_boost,
-    ("extra", "until"),
+    chosen=("extra", "until"),
 )
 END_BOOST = Act(words("End the boost"), words("End the boost"), "history", _preview_end_boost, _end_boost)

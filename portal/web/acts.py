@@ -50,8 +50,8 @@ class Act:
     """What can be done to an account.
 
     `preview` tells in sentences what will happen; Conflict from it says that there is nothing to do. With `chosen`,
-    fields of the form decide what will: it is told once they are filled, before a second button does it. `acting` gives
-    the actor; `recent` asks first who it is where the verb will.
+    fields of the form decide what will: it is told once they are filled, before a second button does it; `stands` says
+    above them how things are. `acting` gives the actor; `recent` asks first who it is where the verb will.
     """
 
     title: Shown
@@ -61,6 +61,7 @@ class Act:
     perform: Callable[[Actor, User, FlaskForm], Done]
     form: type[FlaskForm] = ReasonForm
     prepare: Callable[[Actor, User, FlaskForm], None] | None = None
+    stands: Callable[[Actor, User], str] | None = None
     chosen: tuple[str, ...] = ()
     danger: bool = False
     recent: bool = False
@@ -75,6 +76,7 @@ class Asked:
     user: User
     form: FlaskForm
     lines: list[str] = field(default_factory=list)
+    stands: str = ""
     hindrance: str = ""
     sure: bool = False
     status: int = 200
@@ -91,7 +93,7 @@ def walk(act: Act, user_id: UUID) -> Asked | Done:
         form.reason.data = who.reason
     if act.prepare is not None:
         act.prepare(who, user, form)
-    asked = Asked(act, user, form)
+    asked = Asked(act, user, form, stands=act.stands(who, user) if act.stands else "")
     wants_look = bool(act.chosen) and not request.form.get("sure")
     done: Done | None = None
     if form.validate_on_submit():
