@@ -71,6 +71,15 @@ STAFF = [
     "/staff/deleted",
     "/staff/deleted?q=nobody-is-called-this",
 ]
+# Once a case is open.
+ACTS = [
+    "a:/staff?q=a",
+    "a:/staff?q=a:/staff/acts/*/suspend",
+    "a:/staff?q=a:/staff/acts/*/plan",
+    "a:/staff?q=a:/staff/acts/*/boost",
+    "a:/staff?q=a:/staff/acts/*/unlock",
+    "a:/staff?q=a:/staff/reveals/*/email",
+]
 ADMIN = [
     "/admin",
     "/admin/usage",
@@ -85,6 +94,7 @@ ADMIN = [
     "a:/admin/users:/admin/notes/*",
     "a:/admin/users:/admin/timeline/*",
     "a:/admin/users:/admin/cases/*",
+    "a:/admin/users:/admin/acts/*/reset-password",
     "/admin/deleted",
     "a:/admin/users:/record",
     "a:/admin/users:/view/begin",
@@ -172,6 +182,18 @@ def inspect(browser: Browser, base: str, who: dict[str, Any] | None, listed: lis
     assert not faults, "\n".join(faults)
 
 
+def open_a_case(browser: Browser, base: str, who: dict[str, Any]) -> None:
+    """About the user on whose pages `a:/staff?q=a` is looked at."""
+    context = browser.new_context()
+    page = context.new_page()
+    sign_in(page, base, who)
+    page.goto(base + places_of(page, base, ["a:/staff?q=a:/staff/cases/new/*"])[0])
+    page.get_by_label("What is it about?").fill("They called.")
+    page.get_by_role("button", name="Open the case").click()
+    page.wait_for_url(re.compile("/staff/users/"))
+    context.close()
+
+
 def test_public_pages(browser: Browser, demo: tuple[Server, dict[str, Any]]) -> None:
     inspect(browser, demo[0].url, None, PUBLIC)
 
@@ -184,7 +206,11 @@ def test_account_pages(browser: Browser, demo: tuple[Server, dict[str, Any]]) ->
 @pytest.mark.parametrize("level", [1, 3])
 def test_staff_pages(browser: Browser, demo: tuple[Server, dict[str, Any]], level: int) -> None:
     server, people = demo
-    inspect(browser, server.url, next(one for one in people["staff"] if one["level"] == level), STAFF)
+    who = next(one for one in people["staff"] if one["level"] == level)
+    inspect(browser, server.url, who, STAFF)
+    if level == 3:
+        open_a_case(browser, server.url, who)
+        inspect(browser, server.url, who, ACTS)
 
 
 def test_admin_pages(browser: Browser, demo: tuple[Server, dict[str, Any]]) -> None:
