@@ -484,8 +484,9 @@ def test_forms_of_limits_and_credits_take_no_nonsense(
         assert ada.post(f"{path}/adjust", sent).status in {409, 422}, amount
     for plan, starts in ((str(uuid4()), "now"), ("x", "now"), ("", ""), (str(uuid4()), "yesterday")):
         assert ada.post(f"{path}/plan", {"csrf_token": token, "plan": plan, "starts": starts}).status == 422
-    for one in ("credits", "adjust", "boost", "boost/end", "plan", "plan/take-back"):
-        assert ada.post(f"{path}/{one}", {"credit-amount": "5", "credit-reason": "x"}).status == 400, one
+    others = (f"/admin/acts/{alice.id}/{one}" for one in ("boost/end", "plan/take-back"))
+    for address in (*(f"{path}/{one}" for one in ("credits", "adjust", "boost", "plan")), *others):
+        assert ada.post(address, {"credit-amount": "5", "credit-reason": "x"}).status == 400, address
     assert credits_of(gate, alice) == 50
 
 

@@ -63,7 +63,7 @@ def verb(name: str) -> Any:
 def somebody(**columns: Any) -> Actor:
     """Somebody signed in who may do everything."""
     made = Actor(ActorKind.ADMIN, "ada", id=new_id(), capabilities=EVERYTHING, rank=RANK_FULL_ADMIN)
-    return msgspec.structs.replace(made, session_id=new_id(), **columns)
+    return msgspec.structs.replace(made, session_id=new_id(), reason="asked for", **columns)
 
 
 @pytest.mark.parametrize("name", LATELY + BY_FACTOR)
