@@ -37,7 +37,7 @@ def test_nobody_is_led_away_from_here_as_the_browser_sees_it(browser: Browser, d
     sign_in(page, server.url, people["users"][0])
     for wanted in typed_away():
         # One who proved lately who they are is led straight on.
-        page.goto(f"{server.url}/account/reauth?next={quote(wanted, safe='')}")
+        page.goto(f"{server.url}/account/reauth?next={quote(wanted, safe='')}", wait_until="commit")
         assert page.url.startswith(f"{server.url}/"), (wanted, page.url)
     assert asked == []
     context.close()
