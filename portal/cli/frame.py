@@ -14,7 +14,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from portal import create_app, serving
 from portal.accounts.directory import account_named
-from portal.audit.sealing import HeadLost, entries_wait, seal_entries
+from portal.audit.roots import seal_and_keep
+from portal.audit.sealing import HeadLost, entries_wait
 from portal.core.database import db, transaction
 from portal.core.errors import Invalid, NotFound, PortalError
 from portal.core.settings import BadSetting, Settings, load
@@ -92,12 +93,12 @@ def in_frame(command: Callable[P, None]) -> Callable[P, None]:
 
 
 def seal_left() -> None:
-    """Chain what a command left in the audit log: there may be no server that does."""
+    """Chain what a command left in the audit log, and keep its end: there may be no server that does."""
     if not entries_wait():
         return
     try:
-        seal_entries()
-    except (SQLAlchemyError, HeadLost):  # what was done is done; a server, or the next command, seals it
+        seal_and_keep()
+    except (SQLAlchemyError, OSError, HeadLost):  # what was done is done; a server, or the next command, seals it
         db.session.rollback()
 
 

@@ -40,3 +40,18 @@ def test_it_tells_in_a_line_and_by_its_exit_code(doorward: Doorwards, tmp_path: 
         database.execute("DELETE FROM audit_entries WHERE seq = 2")
     told = doorward("audit", "verify")
     assert (told.exit_code, told.stdout) == (1, "broken at entry 2: removed: entry 2 is not there\n")
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_what_a_command_left_cannot_be_cut_off_unseen(doorward: Doorwards, tmp_path: Path) -> None:
+    """Without a server beside it too: the command itself keeps the end where it has sealed."""
+    for name in ("first", "second"):
+        assert doorward("client", "create", "--name", name, "--scope", "keys:verify").exit_code == 0
+    with sqlite3.connect(tmp_path / "doorward.sqlite3") as database:
+        [(last,)] = database.execute("SELECT max(seq) FROM audit_entries")
+        database.execute("DELETE FROM audit_entries WHERE seq = ?", [last])
+        before = database.execute("SELECT digest FROM audit_entries WHERE seq = ?", [last - 1]).fetchone()[0]
+        database.execute("UPDATE audit_head SET seq = ?, digest = ?", [last - 1, before])
+    told = doorward("audit", "verify")
+    assert (told.exit_code, "cut off at the end" in told.stdout) == (1, True), told.stdout
+    assert doorward("audit", "verify").exit_code == 1, "what vouches for it stays"
