@@ -27,6 +27,8 @@ Doorwards = Callable[..., Result]
 SAME = [(one, one) for one in DATABASES]
 CROSSED = [("sqlite", "postgresql"), ("postgresql", "sqlite")]
 ENCRYPTION_KEY = Fernet.generate_key().decode()
+# Roots of the audit log that a backup holds are signed with it: who restores one brings it along.
+SECRET_KEY = "the secret of the one who made the backup"
 
 
 def environment_of(url: str, folder: Path) -> dict[str, str]:
@@ -37,6 +39,7 @@ def environment_of(url: str, folder: Path) -> dict[str, str]:
         "BCRYPT_COST": "4",
         "DURABILITY": "process",
         "ENCRYPTION_KEYS": ENCRYPTION_KEY,
+        "SECRET_KEY": SECRET_KEY,
     }
 
 

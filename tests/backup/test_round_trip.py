@@ -26,7 +26,7 @@ from portal.messages.models import Conversation, MessageContent, MessageLog, Sea
 from portal.messages.searching import owner_token
 from portal.signin.sessions import begin_session
 from portal.web.frame import Doorward
-from tests.backup.conftest import CROSSED, SAME, Doorwards, make_talk, opened, parts_of, run_on, said
+from tests.backup.conftest import CROSSED, SAME, SECRET_KEY, Doorwards, make_talk, opened, parts_of, run_on, said
 from tests.people import make_account
 
 # What a restore changes by itself: it ends sessions and links, and writes an entry about itself.
@@ -85,6 +85,11 @@ def test_what_was_made_is_restored_and_made_again_the_same(
     assert [row for row in fresh if row not in entries and "backup.restored" not in row] == []
     whole = other("audit", "verify")
     assert (whole.exit_code, whole.stdout.startswith(f"whole: {len(fresh) + 1} entries")) == (0, True), whole.output
+    elsewhere = {"SECRET_KEY": "the secret of another machine, made anew"}
+    strange = other("audit", "verify", **elsewhere)
+    assert (strange.exit_code, "SECRET_KEY_FALLBACKS" in strange.output) == (1, True), strange.output
+    known = other("audit", "verify", **elsewhere, SECRET_KEY_FALLBACKS=SECRET_KEY)
+    assert known.exit_code == 0, known.output
     assert after["one_time_links"] == []
     assert not list(tmp_path.glob("*.restoring*"))
 
