@@ -20,6 +20,7 @@ import portal.prompts.models
 import portal.repeats.models
 import portal.signin.models
 import portal.support.models
+import portal.tokens.models
 import portal.usage.models
 import portal.work.models  # noqa: F401  # imported so that the metadata is whole
 from portal.core.database import Base

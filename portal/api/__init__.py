@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint
 
-from portal.api import audit, keys, message_logs, status_checks, usage, users
+from portal.api import audit, auth, keys, message_logs, status_checks, usage, users, well_known
 from portal.web.gates import Audience, guard
 
 if TYPE_CHECKING:
@@ -20,10 +20,15 @@ def register(app: Flask) -> None:
     """Hang the door in."""
     audience = Blueprint("api", __name__, url_prefix="/api/v1")
     guard(audience, Audience.MACHINE)
-    for module in (audit, keys, message_logs, status_checks, usage, users):
+    for module in (audit, auth, keys, message_logs, status_checks, usage, users):
         audience.register_blueprint(module.blueprint)
     app.register_blueprint(audience)
     anybody = Blueprint("open_api", __name__, url_prefix="/api/v1")
     guard(anybody, Audience.PUBLIC)
-    anybody.register_blueprint(keys.open_blueprint)
+    for module in (auth, keys):
+        anybody.register_blueprint(module.open_blueprint)
     app.register_blueprint(anybody)
+    told = Blueprint("told", __name__)
+    guard(told, Audience.PUBLIC)
+    told.register_blueprint(well_known.blueprint)
+    app.register_blueprint(told)

@@ -12,7 +12,7 @@ from portal.core.database import Model
 
 
 class ServiceClient(Model):
-    """A machine client. Only the digest of its token is kept."""
+    """A machine client. Only the digest of its token is kept. Without `rate_per_minute` its calls are not counted."""
 
     __tablename__ = "service_clients"
 
@@ -21,6 +21,7 @@ class ServiceClient(Model):
     digest: Mapped[bytes] = mapped_column(unique=True)
     hint: Mapped[str] = mapped_column(String(16))
     scopes: Mapped[list[str]]
+    rate_per_minute: Mapped[int | None]
     created_at: Mapped[datetime]
     created_by: Mapped[str] = mapped_column(String(80))
     disabled_at: Mapped[datetime | None]

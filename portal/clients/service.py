@@ -14,7 +14,7 @@ from portal.audit.record import Target, record
 from portal.clients.models import ServiceClient
 from portal.core import access, clock, crypto, hot, settings
 from portal.core.access import Capability, needs, recently
-from portal.core.database import db, id_of_raw
+from portal.core.database import db, id_of_raw, raw_id
 from portal.core.errors import Forbidden, Invalid, NotFound
 from portal.core.hot import Premise
 from portal.core.ids import new_id, new_secret
@@ -28,7 +28,13 @@ if TYPE_CHECKING:
 
 TOKEN_PREFIX = "dwc_"  # noqa: S105  # the public prefix of tokens, not one
 MOST_KEPT = 1_000
-SQLITE, POSTGRES = both({"FIND": "SELECT id, name, scopes, disabled_at FROM service_clients WHERE digest = :digest"})
+COLUMNS = "id, name, scopes, disabled_at, rate_per_minute"
+SQLITE, POSTGRES = both(
+    {
+        "FIND": f"SELECT {COLUMNS} FROM service_clients WHERE digest = :digest",  # noqa: S608  # our own words
+        "FIND_BY_ID": f"SELECT {COLUMNS} FROM service_clients WHERE id = :id",  # noqa: S608  # our own words
+    }
+)
 _kept: dict[str, tuple[KnownClient, str, dict[str, Any], Any]] = {}
 
 
@@ -88,11 +94,12 @@ def disable_client(actor: Actor, client_id: UUID) -> ServiceClient:
 
 
 class KnownClient(msgspec.Struct, frozen=True, gc=False):
-    """An enabled client, as known by its token."""
+    """An enabled client, as known by its token. `rate` is how many calls it has in a minute; None is no bound."""
 
     id: UUID
     name: str
     scopes: tuple[str, ...]
+    rate: int | None = None
 
 
 def client_of_token(token: str) -> KnownClient | None:
@@ -111,6 +118,12 @@ def client_of_token(token: str) -> KnownClient | None:
     return client
 
 
+def client_of_id(client_id: UUID) -> KnownClient | None:
+    """The enabled client of this id, as committed now; for the tokens that it was given."""
+    texts = SQLITE if settings.current().sqlite else POSTGRES
+    return _client_of_row(hot.read(texts["FIND_BY_ID"], {"id": raw_id(client_id)}))
+
+
 def kept_client(token: str) -> tuple[KnownClient, Premise] | None:
     """The client whose token this was a while ago, and the premise that it still is: disabling is felt at once."""
     kept = _kept.get(token)
@@ -125,7 +138,7 @@ def _finding(token: str) -> tuple[str, dict[str, Any]]:
 def _client_of_row(row: Any) -> KnownClient | None:
     if row is None or row[3] is not None:
         return None
-    return KnownClient(id_of_raw(row[0]), row[1], _scopes(row[2]))
+    return KnownClient(id_of_raw(row[0]), row[1], _scopes(row[2]), row[4])
 
 
 def _scopes(raw: Any) -> tuple[str, ...]:

@@ -19,6 +19,11 @@ def microseconds() -> int:
     return time.time_ns() // 1000 + _offset // _MICROSECOND
 
 
+def seconds() -> int:
+    """The present instant in whole seconds since 1970, as signed claims tell it."""
+    return microseconds() // 1_000_000
+
+
 def monotonic() -> float:
     """Seconds that never run backwards: for waiting and measuring, never for dates."""
     return time.monotonic()

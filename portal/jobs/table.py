@@ -34,6 +34,7 @@ from portal.signin.ending import forget_sessions
 from portal.signin.steps import forget_steps
 from portal.signin.throttle import forget_counts
 from portal.support.cases import CLOSE_CASES_JOB, close_idle_cases
+from portal.tokens.families import forget_families
 from portal.usage.leases import end_leases
 from portal.usage.months import turn_months
 from portal.usage.plan_changes import begin_due_plans
@@ -132,7 +133,8 @@ def _forget_refusals() -> str:
 
 
 def _forget_sessions() -> str:
-    return f"sessions {_in_batches(forget_sessions)}, browsers {_in_batches(tidy_devices)}"
+    sessions, browsers = _in_batches(forget_sessions), _in_batches(tidy_devices)
+    return f"sessions {sessions}, browsers {browsers}, tokens {_in_batches(forget_families)}"
 
 
 def _forget_tries() -> str:
@@ -292,7 +294,7 @@ JOBS: dict[str, Job] = {
         Job("forget_mails", words("Deletes mails that left, or were given up, over 30 days ago."), _forget_mails, 3600),
         Job(
             "forget_sessions",
-            words("Deletes sessions unused for 90 days, and browsers long unseen."),
+            words("Deletes sessions unused for 90 days, tokens that are over, and browsers long unseen."),
             _forget_sessions,
             86400,
         ),

@@ -17,6 +17,7 @@ from portal.outside.models import ExternalIdentity
 from portal.prompts.models import Prompt
 from portal.signin.models import Authenticator, KnownDevice, Passkey, RecoveryCode, SignInSession, SignInStep
 from portal.support.models import CaseMessage, Mention, Note, Reveal, SupportCase, Viewing
+from portal.tokens.models import RefreshToken, TokenFamily
 from portal.usage.models import Lease, Refusal, UsageDetail, UsageWarning
 from portal.work.models import LongWork
 
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 # Rows that go, in this order: what points at others first. Each with how a user's are told.
 DROPPED: dict[Any, Callable[[UUID], ColumnElement[bool]]] = {
     SignInSession: lambda user_id: SignInSession.account_id == user_id,
+    RefreshToken: lambda user_id: RefreshToken.family_id.in_(
+        select(TokenFamily.id).where(TokenFamily.account_id == user_id)
+    ),
+    TokenFamily: lambda user_id: TokenFamily.account_id == user_id,
     SignInStep: lambda user_id: SignInStep.account_id == user_id,
     KnownDevice: lambda user_id: KnownDevice.account_id == user_id,
     Authenticator: lambda user_id: Authenticator.account_id == user_id,

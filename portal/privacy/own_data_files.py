@@ -17,6 +17,7 @@ import portal.outside.own_data
 import portal.prompts.own_data
 import portal.signin.own_data
 import portal.support.own_data
+import portal.tokens.own_data
 import portal.usage.own_data
 import portal.work.own_data
 from portal.accounts.models import Picture, State
@@ -43,6 +44,7 @@ LEFT_OUT = {
     "admins": "of admins, whose accounts belong to their work here",
     "support_staff": "of staff, whose accounts belong to their work here",
     "sign_in_steps": "a sign-in that was begun: sealed, and gone within ten minutes",
+    "refresh_tokens": "digests; the sign-ins they belong to are in the list `token_families`",
     "mentions": "who of the house is named in a note; the note is in the list `notes`",
     "content_openings": "that somebody opened conversations, and why, stands in the list `audit`",
     "data_keys": "the key that seals one's words; the words themselves are in the list `exchanges`",
@@ -60,6 +62,7 @@ def parts_of(account_id: UUID, actor: Actor) -> list[Part]:
     return [
         *portal.accounts.own_data.export_of(account_id),
         *portal.signin.own_data.export_of(account_id),
+        *portal.tokens.own_data.export_of(account_id),
         *portal.outside.own_data.export_of(account_id),
         *portal.keys.own_data.export_of(account_id),
         *portal.usage.own_data.export_of(account_id),

@@ -78,7 +78,7 @@ def note_device(account: Account, browser: Browser, address: str | None) -> str:
     db.session.execute(row.on_conflict_do_update(index_elements=["digest", "account_id"], set_={"last_seen_at": now}))
     _forget_oldest(account.id)
     if not first:
-        _tell_owner(account, browser, address)
+        tell_owner(account, browser, address)
     return secret
 
 
@@ -127,7 +127,8 @@ def _change_secret(before: str | None, after: str) -> None:
         _write(same.values(digest=crypto.digest(after)))
 
 
-def _tell_owner(account: Account, browser: Browser, address: str | None) -> None:
+def tell_owner(account: Account, browser: Browser, address: str | None) -> None:
+    """Mail the owner that somebody signed in from where nobody did before, with the link that says "not me"."""
     seen = {"device": browser.device[:200], "address": address or ""}
     # A thief may change the address next: what undoes that goes by the one that is told now, if it is the owner's.
     facts: dict[str, Any] = dict(seen)

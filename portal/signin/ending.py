@@ -20,6 +20,7 @@ from portal.core.text import gettext
 from portal.signin.models import SignInSession, SignInStep
 from portal.signin.sessions import lifetimes, living_sessions
 from portal.signin.steps import Step
+from portal.tokens.families import end_families
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -67,12 +68,14 @@ def end_sessions_of(actor: Actor, account_id: UUID) -> int:
 
 
 def end_sessions(account_id: UUID, *, but: UUID | None = None) -> None:
-    """End the sessions of an account, perhaps but one, and what somebody has begun who still owes a second factor."""
+    """End the sessions and tokens of an account, perhaps but one, and what somebody has begun who owes a factor."""
     ending = update(SignInSession).where(SignInSession.account_id == account_id, SignInSession.ended_at.is_(None))
     if but is not None:
         ending = ending.where(SignInSession.id != but)
     db.session.execute(ending.values(ended_at=clock.now()).execution_options(synchronize_session=False))
-    half_done = delete(SignInStep).where(SignInStep.account_id == account_id, SignInStep.step == Step.FACTOR.value)
+    end_families(account_id, but=but)
+    halves = (Step.FACTOR.value, Step.TOKEN_FACTOR.value)
+    half_done = delete(SignInStep).where(SignInStep.account_id == account_id, SignInStep.step.in_(halves))
     db.session.execute(half_done.execution_options(synchronize_session=False))
 
 

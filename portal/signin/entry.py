@@ -52,8 +52,13 @@ class FactorOwed:
 
 @open_to_all("anybody may try; guessing is throttled")
 def sign_in(actor: Actor, typed_name: str, password: str, browser: Browser = UNKNOWN) -> Entered | FactorOwed:
-    """Sign in with a name and a password. Unknown names, wrong passwords, locked accounts and those without a password
-    answer and take the same.
+    """Sign in with a name and a password. Raises Invalid, LimitReached; see `check_password_of`."""
+    return admit(actor, check_password_of(actor, typed_name, password, browser), browser, method="password")
+
+
+def check_password_of(actor: Actor, typed_name: str, password: str, browser: Browser) -> Account:
+    """The account that this name and password open, which may be entered. Unknown names, wrong passwords, locked
+    accounts and those without a password answer and take the same.
 
     A suspension is told only after the right password. Raises Invalid, LimitReached.
     """
@@ -73,7 +78,7 @@ def sign_in(actor: Actor, typed_name: str, password: str, browser: Browser = UNK
     if upgraded:
         account.password_hash = upgraded
     throttle.settle(own, *shared)
-    return admit(actor, account, browser, method="password")
+    return account
 
 
 def _counters(actor: Actor, typed_name: str, account: Account | None, browser: Browser) -> tuple[str, ...]:
@@ -135,7 +140,18 @@ def enter_with_factor(
 
     Raises Invalid for a wrong one, StepOver when the first half is over, spent or void.
     """
-    _, account, _ = look_at_step(step_secret, Step.FACTOR)
+    account, method = check_factor_of(actor, step_secret, Step.FACTOR, browser, show)
+    return _enter(actor, account, browser, method)
+
+
+def check_factor_of(
+    actor: Actor, step_secret: str | None, step: Step, browser: Browser, show: Callable[[Account], str | None]
+) -> tuple[Account, str]:
+    """Whose first half this step is, and by which factor they have shown the second; the step is spent.
+
+    Raises Invalid, StepOver, LimitReached.
+    """
+    _, account, _ = look_at_step(step_secret, step)
     if account is None:
         raise TypeError("a factor is owed by an account")
     # In a browser that is known, strangers who know the password keep nobody from the second half.
@@ -148,9 +164,9 @@ def enter_with_factor(
     if method is None:
         words = gettext("That is not right, or was used before.")
         raise refusal(actor, words, "factor", account, (), failure_at(step_secret))
-    take_step(step_secret, Step.FACTOR)
+    take_step(step_secret, step)
     throttle.settle(own, shared)
-    return _enter(actor, account, browser, method)
+    return account, method
 
 
 @open_to_all("whoever registered in this very request; the account is the one that `register` answered")
@@ -160,17 +176,22 @@ def enter_registered(actor: Actor, account: Account, browser: Browser = UNKNOWN)
 
 
 def _enter(actor: Actor, account: Account, browser: Browser, method: str) -> Entered:
-    # Told only now, after all that was owed: which accounts are bound to networks is nobody else's business.
-    if not network_allows(account.kind, actor.address):
-        words = gettext(
-            "This account may not be used from your network, %(address)s.", address=actor.address or gettext("unknown")
-        )
-        raise refusal(actor, words, "network", account, (throttle.counter_of("address", actor.address),))
+    check_network(actor, account)
     secret = begin_session(account, address=actor.address, device=browser.device, method=method)
     kept = note_device(account, browser, actor.address)
     own = actor_of(account, address=actor.address, request_id=actor.request_id)
     record(own, events.SIGNED_IN, target_of(account), {"method": method})
     return Entered(secret, account, kept)
+
+
+def check_network(actor: Actor, account: Account) -> None:
+    """The last check: told only after all that was owed, for which accounts are bound to networks is nobody else's
+    business. Raises Invalid."""
+    if not network_allows(account.kind, actor.address):
+        words = gettext(
+            "This account may not be used from your network, %(address)s.", address=actor.address or gettext("unknown")
+        )
+        raise refusal(actor, words, "network", account, (throttle.counter_of("address", actor.address),))
 
 
 def refusal(

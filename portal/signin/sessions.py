@@ -22,6 +22,8 @@ from portal.signin.models import SignInSession
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from portal.tokens.models import TokenFamily
+
 SEEN_EVERY = timedelta(minutes=1)
 
 
@@ -106,9 +108,9 @@ def actor_of(
     address: str | None,
     request_id: str | None,
     credential: str = "session",
-    session: SignInSession | None = None,
+    session: SignInSession | TokenFamily | None = None,
 ) -> Actor:
-    """The account as an actor, in this session if it is in one."""
+    """The account as an actor, in this session, or by tokens of this family, if it is in one."""
     return Actor(
         kind=ActorKind(account.kind),
         name=account.username,

@@ -27,6 +27,7 @@ class Step(StrEnum):
     """What was begun; it is good for nothing else."""
 
     FACTOR = "factor"
+    TOKEN_FACTOR = "token factor"  # noqa: S105  # what is begun, no secret
     AUTHENTICATOR = "authenticator"
     PASSKEY = "passkey"
     PROVIDER = "provider"
@@ -34,6 +35,7 @@ class Step(StrEnum):
 
 LIFETIMES = {
     Step.FACTOR: timedelta(minutes=10),
+    Step.TOKEN_FACTOR: timedelta(minutes=10),
     Step.AUTHENTICATOR: timedelta(minutes=15),
     Step.PASSKEY: timedelta(minutes=5),
     Step.PROVIDER: timedelta(minutes=10),

@@ -16,7 +16,7 @@ from portal.core.actor import ActorKind
 from portal.core.errors import Closing, FactorNeeded, Forbidden, NotFound, SignInNeeded
 from portal.core.text import gettext
 from portal.signin.factors import owes_factor
-from portal.web.identity import actor, client_actor, viewer
+from portal.web.identity import actor, machine_actor, viewer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,7 +107,7 @@ def _of_kind(*kinds: Kind) -> Callable[[], None]:
 
 def _machine() -> None:
     if request.method != "OPTIONS":
-        g.actor = client_actor()
+        g.actor = machine_actor()
 
 
 _CHECKS: dict[Audience, Callable[[], None]] = {

@@ -12,12 +12,13 @@ from flask.sessions import SecureCookieSessionInterface
 from flask_login import LoginManager, UserMixin, current_user
 
 from portal.accounts.models import Account, Kind, StaffMember
-from portal.clients.service import KnownClient, client_of_token, kept_client
+from portal.clients.service import TOKEN_PREFIX, KnownClient, client_of_token, kept_client
 from portal.core import access, settings
 from portal.core.actor import Actor, ActorKind, nobody
 from portal.core.errors import Unauthenticated
 from portal.core.text import gettext
 from portal.signin.devices import KEPT_FOR, Browser
+from portal.signin.grants import actor_of_access_token
 from portal.signin.networks import network_allows
 from portal.signin.sessions import actor_of, note_use, session_of, sign_out
 from portal.signin.steps import Step
@@ -248,12 +249,22 @@ def leave_session() -> str | None:
     return secret if isinstance(secret, str) else None
 
 
-def client_actor() -> Actor:
-    """The service client of this request's bearer token. Raises Unauthenticated."""
-    made = client_in(unwrapped(request).environ)
+def machine_actor() -> Actor:
+    """Who comes with this request's bearer token: a service client, or an account by an access token.
+
+    Raises Unauthenticated.
+    """
+    environ = unwrapped(request).environ
+    token = _bearer_of(environ)
+    made = client_in(environ) if token.startswith(TOKEN_PREFIX) else _actor_of_access_token(token, environ)
     if made is None:
         raise Unauthenticated
     return made
+
+
+def _actor_of_access_token(token: str, environ: WSGIEnvironment) -> Actor | None:
+    address = _address_of(environ.get("REMOTE_ADDR") or "")
+    return actor_of_access_token(token, address, environ.get(REQUEST_ID)) if token else None
 
 
 def client_in(environ: WSGIEnvironment) -> Actor | None:

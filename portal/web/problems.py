@@ -21,8 +21,32 @@ def bytes_response(body: bytes, status: int = 200) -> Response:
     return Response(body, status, [("Content-Type", "application/json"), ("Cache-Control", "no-store")])
 
 
+# Their errors are told as RFC 6749, 5.2 says.
+OAUTH_PATHS = {"/api/v1/auth/token", "/api/v1/auth/revoke", "/api/v1/auth/introspect"}
+OAUTH_ERRORS = {401: "invalid_client", 403: "access_denied", 429: "temporarily_unavailable", 500: "server_error"}
+OAUTH_ERRORS |= {503: "temporarily_unavailable"}
+
+
+def oauth_error(error: PortalError) -> Response:
+    """An error of the token endpoint and its neighbours."""
+    told = {
+        "error": getattr(error, "error", OAUTH_ERRORS.get(error.status, "invalid_request")),
+        "error_description": str(error.words),
+        "code": error.code,
+        "request_id": g.get("request_id"),
+    }
+    # 400 for all that is wrong with the request, but for sizes and methods, which say more.
+    response = json_response(told, 400 if error.status in {415, 422} else error.status)
+    if error.status == 401:
+        basic = request.headers.get("Authorization", "").lower().startswith("basic")
+        response.headers["WWW-Authenticate"] = "Basic" if basic else "Bearer"
+    return response
+
+
 def problem(error: PortalError) -> Response:
     """The document of an error."""
+    if request.path in OAUTH_PATHS:
+        return oauth_error(error)
     body: dict[str, Any] = {
         "type": f"/api/docs/errors#{error.code}",
         "title": str(error.title),

@@ -21,7 +21,7 @@ SAYS = {
     "close_idle_cases": r"closed 0, back into the queue 0",
     "seal_audit": r"sealed \d+",
     "archive_audit": r"moved 0",
-    "forget_sessions": r"sessions 0, browsers 0",
+    "forget_sessions": r"sessions 0, browsers 0, tokens 0",
     "flush_message_logs": r"stored 0, duplicate 0, quarantined 0",
     "seal_message_logs": r"sealed 0 logs, 0 titles, 0 lines",
     "check_health": r"database ok, spool ok, disk ok, .*",

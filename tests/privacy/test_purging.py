@@ -45,6 +45,7 @@ from portal.signin.sessions import begin_session
 from portal.signin.steps import Step, begin_step
 from portal.support.asking import ask_for_help
 from portal.support.models import Mention, Note, Reveal, Viewing
+from portal.tokens.families import begin_family
 from portal.usage.credits import grant_credits
 from portal.usage.models import UsageDetail, UsageWarning
 from portal.web.frame import Doorward
@@ -69,6 +70,7 @@ def furnish(name: str, key_of: Callable[..., str]) -> Account:
         db.session.add(UsageDetail(user_id=person.id, day=now.date(), key_id=key_id, model="m-1", used=1, credits=0))
         db.session.add(UsageWarning(user_id=person.id, day=now.date(), mark=80, daily_limit=5, reached_at=now))
         begin_session(person, address="203.0.113.9", device=f"{CANARY} Linux")
+        begin_family(person, address="203.0.113.9", device=f"{CANARY} phone", method="password", proven=True)
         make_link(Purpose.RESET, person)
         write_mail(f"{CANARY}@example.org", "reset", {"name": CANARY, "link": "x"}, account_id=person.id)
         grant_credits(operator_actor().because(f"for {CANARY}"), person.id, 50)

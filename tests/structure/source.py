@@ -23,6 +23,7 @@ FLOORS: dict[str, int] = {
     "clients": 4,
     "usage": 5,
     "prompts": 5,
+    "tokens": 5,
     "signin": 6,
     "keys": 6,
     "messages": 6,

@@ -84,6 +84,7 @@ def test_each_audience_goes_by_its_own_name(site: Doorward) -> None:
         **{name: name for name in ("public", "account", "staff", "admin", "ops")},
         "api": "machine",
         "open_api": "public",
+        "told": "public",
     }
 
 

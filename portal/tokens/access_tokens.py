@@ -1,0 +1,146 @@
+"""Access tokens: signed claims (JWT, RFC 7519 and RFC 9068) that others may check by the published key set.
+
+Nothing a token says of itself chooses how it is checked: one algorithm, by the settings; keys only from our folder; no
+header beside alg, kid and typ (RFC 8725).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import TYPE_CHECKING, Any, ClassVar
+from uuid import UUID
+
+import msgspec
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwa import JWS_ALGORITHMS, EdDSAAlgorithm
+from joserfc.jws import JWSRegistry
+
+from portal.core import clock, settings
+from portal.core.ids import new_id, parse_id
+from portal.tokens.signing_keys import checking_keys, signing_key
+
+if TYPE_CHECKING:
+    from joserfc.jwa import JWSAlgModel
+
+TYPE = "at+jwt"
+HEADERS = {"alg", "kid", "typ"}
+MOST_BYTES = 4096
+LEEWAY_S = 30
+ACCOUNT_SCOPE = "account"
+
+
+class Claims(msgspec.Struct, frozen=True):
+    """What a token says. Of an account `sid` is its family; of a service client there is none."""
+
+    iss: str
+    aud: str
+    sub: str
+    kind: str
+    scope: str
+    iat: int
+    nbf: int
+    exp: int
+    jti: str
+    sid: str | None = None
+    client_id: str | None = None
+    act: dict[str, str] | None = None
+
+    @property
+    def subject(self) -> UUID:
+        """Whose it is."""
+        return UUID(self.sub)
+
+
+class _QuietEdDSA(EdDSAAlgorithm):
+    """The library warns of the name EdDSA for what RFC 9864 calls Ed25519; the contract fixes it (RFC 8037)."""
+
+    security_warning = None  # type: ignore[assignment]  # as of the library's other algorithms
+
+
+class _Registry(JWSRegistry):
+    """Knows our two algorithms and no other."""
+
+    algorithms: ClassVar[dict[str, JWSAlgModel]] = {  # type: ignore[misc]  # the library's own is one for all
+        "EdDSA": _QuietEdDSA(),
+        "RS256": next(model for model in JWS_ALGORITHMS if model.name == "RS256"),
+    }
+
+
+_decoder = msgspec.json.Decoder(Claims)
+
+
+def issuer() -> str:
+    """Who we are: SITE_URL."""
+    return settings.current().site_url
+
+
+def audience() -> str:
+    """For whom our tokens are: this API."""
+    return f"{settings.current().site_url}/api/v1"
+
+
+def make_access_token(
+    subject: UUID, *, kind: str, scope: str, family_id: UUID | None = None, client_id: UUID | None = None
+) -> str:
+    """A signed token for this account or client, good for ACCESS_TOKEN_TTL_S. Raises Unavailable."""
+    now, key = clock.seconds(), signing_key()
+    claims = Claims(
+        iss=issuer(),
+        aud=audience(),
+        sub=str(subject),
+        kind=kind,
+        scope=scope,
+        iat=now,
+        nbf=now,
+        exp=now + settings.current().access_token_ttl_s,
+        jti=str(new_id()),
+        sid=str(family_id) if family_id else None,
+        client_id=str(client_id) if client_id else None,
+    )
+    told = {name: value for name, value in msgspec.structs.asdict(claims).items() if value is not None}
+    header = {"alg": key.key.alg, "kid": key.kid, "typ": TYPE}
+    registry = _Registry(algorithms=[str(key.key.alg)])
+    return jws.serialize_compact(header, msgspec.json.encode(told), key.key, registry=registry)
+
+
+def read_access_token(text: str) -> Claims | None:
+    """The claims of a token of ours that is good now; None for anything else. Raises Unavailable."""
+    if len(text) > MOST_BYTES or not text.isascii() or text.count(".") != 2:
+        return None
+    header = _header_of(text)
+    algorithm = settings.current().token_algorithm
+    if header is None or set(header) != HEADERS or header["typ"] != TYPE or header["alg"] != algorithm:
+        return None
+    key = next((one for one in checking_keys() if one.kid == header["kid"]), None)
+    if key is None:
+        return None
+    try:
+        found = jws.deserialize_compact(text, key.key, registry=_Registry(algorithms=[algorithm]))
+        claims = _decoder.decode(found.payload)
+    except (JoseError, ValueError, RecursionError):  # msgspec's errors are ValueErrors
+        return None
+    return claims if _is_good(claims) else None
+
+
+def _is_good(claims: Claims) -> bool:
+    now = clock.seconds()
+    return (
+        claims.iss == issuer()
+        and claims.aud == audience()
+        and claims.nbf - LEEWAY_S <= now
+        and claims.iat - LEEWAY_S <= now
+        and now < claims.exp + LEEWAY_S
+        and parse_id(claims.sub) is not None
+        and (claims.sid is None or parse_id(claims.sid) is not None)
+    )
+
+
+def _header_of(text: str) -> dict[str, Any] | None:
+    part = text.partition(".")[0]
+    try:
+        made = msgspec.json.decode(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    except (ValueError, binascii.Error, RecursionError):
+        return None
+    return made if isinstance(made, dict) else None
