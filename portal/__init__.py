@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+
+# To load everything makes half a million objects that stay. To look for garbage among them meanwhile takes a quarter of
+# the start.
+gc.disable()
+
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -23,6 +29,9 @@ from portal.web.identity import register_identity
 from portal.web.languages import register_languages
 from portal.web.logs import set_up_logs
 from portal.web.requests import register_requests
+
+gc.freeze()
+gc.enable()
 
 if TYPE_CHECKING:
     from portal.core.settings import Settings

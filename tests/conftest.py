@@ -46,10 +46,11 @@ from tests.servers import Server, running_server
 from tests.visitor import Visitor
 
 DATABASES = ("sqlite", "postgresql")
-# Each test makes an application, which is a hundred thousand objects: to look for garbage among them at the usual pace
-# takes a quarter of the time.
+# Nearly all there is stays to the end: to look for garbage among it at the usual pace takes a quarter of the time.
 gc.set_threshold(200_000, 20, 10)
 share_builders()
+gc.collect()
+gc.freeze()
 
 
 def migrate(url: str, folder: Path) -> None:

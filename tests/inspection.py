@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 MENDED: frozenset[str] = frozenset()
 VOID_TYPES = {"hidden", "submit", "button", "reset", "image"}
 # Words and values in which nothing can be wrong: pages that differ in these alone have the same markup.
-PLAIN_TEXT = re.compile(r">[^<>&]+<")
-PLAIN_VALUE = re.compile(r'="[^"<>&=`\']+"')
+PLAIN_TEXT = re.compile(r">(?:[^<>&]|&(?:amp|lt|gt|quot|#34|#39);)+<")
+PLAIN_VALUE = re.compile(r'="(?:[^"<>&]|&(?:amp|lt|gt|quot|#34|#39);)*"')
 
 
 @lru_cache(maxsize=16)
