@@ -60,7 +60,7 @@ def _hang_all(app: Flask) -> None:
         getattr(app, name).update(told)
 
 
-def _hung_already(_app: Flask) -> None:
+def _hung_already(app: Flask) -> None:
     """The other doors come with the first."""
 
 
