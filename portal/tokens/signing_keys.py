@@ -87,7 +87,7 @@ def make_key() -> SigningKey:
 def _make_key() -> SigningKey:
     algorithm = settings.current().token_algorithm
     made = OKPKey.generate_key("Ed25519") if algorithm == "EdDSA" else RSAKey.generate_key(RSA_BITS)
-    folder = _folder()
+    folder = folder_of_keys()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / f"{clock.now().strftime(NAMED_BY)}-{made.thumbprint()[:8]}.pem"
     draft = path.with_name(f".{secrets.token_hex(8)}.draft")
@@ -117,13 +117,23 @@ def drop_retired_keys() -> int:
     return len(gone)
 
 
+def damaged_files() -> list[str]:
+    """The names of files in the folder that should be keys and are none. Raises Unavailable."""
+    fine = {key.path.name for key in _ring()}
+    try:
+        return sorted(path.name for path in folder_of_keys().glob("*.pem") if path.name not in fine)
+    except OSError as error:
+        raise _away(error) from error
+
+
 def _retired(key: SigningKey, same: Iterable[SigningKey]) -> bool:
     """Whether another one has signed in its place for so long that all it signed is over."""
     later = [other.made_at for other in same if other.made_at > key.made_at]
     return bool(later) and min(later) + RETIRES_AFTER < clock.now()
 
 
-def _folder() -> Path:
+def folder_of_keys() -> Path:
+    """Where the keys lie: SIGNING_KEYS_DIR."""
     return Path(settings.current().signing_keys_dir)
 
 
@@ -140,7 +150,7 @@ def _ring() -> list[SigningKey]:
 
     Raises Unavailable.
     """
-    folder = _folder()
+    folder = folder_of_keys()
     try:
         with os.scandir(folder) as entries:
             files = sorted(entry.name for entry in entries if entry.name.endswith(".pem"))
