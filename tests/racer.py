@@ -1,6 +1,6 @@
 """One racing client program, started many times by tests/races.py; the standard library's sockets only, to start fast.
 
-Reads lines `PORT TOKEN BODY` (BODY is JSON without a line end), posts each to verify the moment it is read, and
+Reads lines `PORT PATH TOKEN BODY` (BODY is JSON without a line end, or a form), posts each the moment it is read, and
 prints the status and the body of the answer as one line.
 """
 
@@ -12,11 +12,12 @@ def main() -> None:
     """Until standard input ends."""
     print("ready", flush=True)
     for line in sys.stdin:
-        port, token, body = line.rstrip("\n").split(" ", 2)
+        port, path, token, body = line.rstrip("\n").split(" ", 3)
+        kind = "application/json" if body.startswith("{") else "application/x-www-form-urlencoded"
         payload = body.encode()
         head = (
-            "POST /api/v1/keys/verify HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-            f"Authorization: Bearer {token}\r\nContent-Type: application/json\r\nContent-Length: {len(payload)}\r\n\r\n"
+            f"POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+            f"Authorization: Bearer {token}\r\nContent-Type: {kind}\r\nContent-Length: {len(payload)}\r\n\r\n"
         )
         with socket.create_connection(("127.0.0.1", int(port)), timeout=30) as connection:
             connection.sendall(head.encode() + payload)

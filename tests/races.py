@@ -44,16 +44,23 @@ def race(count: int, call: Callable[[int], T]) -> list[T]:
 
 
 class Racers:
-    """Client processes that wait for the word to verify."""
+    """Client processes that wait for the word to post."""
 
     def __init__(self, server: Server, token: str, processes: list[subprocess.Popen[str]]) -> None:
         self.server, self.token, self.processes = server, token, processes
 
     def verify(self, bodies: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Every process asks one of these questions, all at once. Answers the bodies; each must come with 200."""
+        answers = self.post("/api/v1/keys/verify", [json.dumps(body) for body in bodies])
+        for status, said in answers:
+            assert status == "200", f"{status} {said}\n{self.server.output}"
+        return [json.loads(said) for _, said in answers]
+
+    def post(self, path: str, bodies: list[str]) -> list[tuple[str, str]]:
+        """Every process posts one of these, JSON or a form, all at once. Answers (status, body) of each."""
         for process, body in zip(self.processes, bodies, strict=True):
             assert process.stdin is not None
-            process.stdin.write(f"{self.server.port} {self.token} {json.dumps(body)}\n")
+            process.stdin.write(f"{self.server.port} {path} {self.token} {body}\n")
         for process in self.processes:
             assert process.stdin is not None
             process.stdin.flush()
@@ -61,8 +68,7 @@ class Racers:
         for process in self.processes:
             assert process.stdout is not None
             status, _, said = process.stdout.readline().partition(" ")
-            assert status == "200", f"{status} {said}\n{self.server.output}"
-            answers.append(json.loads(said))
+            answers.append((status, said))
         return answers
 
 

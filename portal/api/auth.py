@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
@@ -188,7 +187,7 @@ def _client_of_header() -> tuple[str, str] | None:
         return None
     try:
         pair = base64.b64decode(told.strip(), validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # not base64, or not of UTF-8, or not even of ASCII
         pair = ""
     client_id, colon, secret = pair.partition(":")
     if not colon:

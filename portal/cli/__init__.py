@@ -39,6 +39,7 @@ from portal.jobs.table import JOBS
 from portal.mail.managing import check_mail
 from portal.signin.first_admin import create_admin
 from portal.signin.registration import NewPerson
+from portal.tokens.rotating import state_of_keys
 from portal.web.routes import list_routes
 from portal.work.runs import latest_run
 
@@ -89,6 +90,8 @@ def check() -> None:
             click.echo(f"{part.state:8} {part.name}: {part.words}")
         for state, words in check_mail(settings):
             click.echo(f"{state:8} mail: {words}")
+        state, words = state_of_keys()
+        click.echo(f"{state:8} signing-keys: {words}")
         try:
             check_encryption_keys(leave=False)
             click.echo("ok       keys: those that sealed what is kept here")

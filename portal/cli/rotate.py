@@ -1,4 +1,4 @@
-"""`doorward rotate`: the encryption key."""
+"""`doorward rotate`: the encryption key, and the key that signs access tokens."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import time
 
 import click
 
-from portal.cli.frame import echo_json, fail, load_settings, opened, ready_app
+from portal.cli.frame import echo_json, fail, in_frame, load_settings, opened, ready_app
 from portal.core.access import operator_actor
 from portal.core.crypto import makes_own_keys
 from portal.core.database import transaction
 from portal.core.errors import PortalError
 from portal.privacy.rotation import STORES, Store, begin_rotation, finish_rotation
+from portal.tokens.rotating import rotate_signing_key
 
 # Between two batches others write.
 PAUSE_S = 0.01
@@ -45,6 +46,15 @@ def rotate_encryption_key() -> None:
     away = "Nothing needs the former key any more" + ("." if own else ": take it out of ENCRYPTION_KEYS.")
     backup = "Make a backup now: those of before need the former key."
     echo_json({"sealed_anew": anew, "unreadable": lost, "next": [away, backup]})
+
+
+@rotate.command("signing-key")
+@in_frame
+def rotate_signing() -> None:
+    """Sign access tokens by a new key from now on; running servers notice by themselves, and nobody is signed out."""
+    made, dropped = rotate_signing_key(operator_actor())
+    told = {"kid": made.kid, "algorithm": made.key.alg, "file": made.path.name, "deleted": dropped}
+    echo_json(told | {"next": ["Where hosts do not share the folder, copy the file to each of them now."]})
 
 
 def _turn(store: Store) -> tuple[int, int]:

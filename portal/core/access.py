@@ -79,7 +79,7 @@ class Capability(StrEnum):
     LOG_METADATA = "log.metadata", "See message log metadata of others."
     LOG_CONTENT = "log.content", "Read message content of others, giving a reason."
     LOG_QUARANTINE = "log.quarantine", "See records that could not be stored, try them again, drop them."
-    ENCRYPTION_ROTATE = "encryption.rotate", "Put a new encryption key in the place of the old ones."
+    ENCRYPTION_ROTATE = "encryption.rotate", "Put a new encryption or signing key in the place of the old ones."
     BACKUP = "backup", "Make backups and restore them."
     ACCOUNT_RESCUE = "account.rescue", "Hand out a reset link; lift the lock of an account."
 

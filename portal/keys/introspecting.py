@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from portal.accounts.models import State
+from portal.accounts.standing import owes_factor
 from portal.clients.service import client_of_id
 from portal.core import clock
 from portal.core.access import Capability, needs
@@ -97,4 +98,5 @@ def _of_key(secret: str) -> dict[str, Any]:
 
 
 def _is_open(account: Account) -> bool:
-    return account.state == State.ACTIVE and account.locked_at is None
+    """Whether its tokens open anything; from which network is another question."""
+    return account.state == State.ACTIVE and account.locked_at is None and not owes_factor(account)

@@ -69,11 +69,6 @@ def forget_recovery_codes(account_id: UUID) -> None:
     db.session.execute(gone.execution_options(synchronize_session=False))
 
 
-def owes_factor(account: Account) -> bool:
-    """Whether the account has to set up a second factor before it may do anything else."""
-    return account.kind in settings.current().require_factor and not account.has_factor
-
-
 def may_remove(account: Account, factors: Factors) -> bool:
     """Whether one of these factors may go: the last one stays where accounts of this kind must have one."""
     return account.kind not in settings.current().require_factor or not factors.only_one

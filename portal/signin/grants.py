@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from portal.accounts.lifecycle import target_of
 from portal.accounts.models import Account, State
+from portal.accounts.standing import owes_factor
 from portal.audit import events
 from portal.audit.record import Target, record
 from portal.clients.service import client_of_id, client_of_token
@@ -22,9 +23,8 @@ from portal.core.text import gettext
 from portal.signin.codes import spend_code
 from portal.signin.devices import UNKNOWN, Browser, tell_owner
 from portal.signin.entry import FactorOwed, check_factor_of, check_network, check_password_of
-from portal.signin.factors import owes_factor
 from portal.signin.networks import network_allows
-from portal.signin.sessions import actor_of
+from portal.signin.sessions import actor_of, note_seen
 from portal.signin.steps import Step, begin_step
 from portal.tokens.access_tokens import ACCOUNT_SCOPE, make_access_token, read_access_token
 from portal.tokens.errors import GrantRefused
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from portal.core.errors import Trace
     from portal.tokens.access_tokens import Claims
+    from portal.tokens.models import TokenFamily
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,7 @@ def grant_by_refresh(actor: Actor, token: str) -> Granted:
         or not network_allows(account.kind, actor.address)
     ):
         raise GrantRefused("invalid_grant")
+    _check_factors(account)
     return _granted(account, turned.family.id, turned.token)
 
 
@@ -121,8 +123,11 @@ def grant_to_client(actor: Actor, client_id: str, secret: str, scope: str) -> Gr
     return Granted(token, settings.current().access_token_ttl_s, granted)
 
 
-def actor_of_access_token(text: str, address: str | None, request_id: str | None) -> Actor | None:
-    """Who comes with this access token; None when it is not good, or its account, family or client is not any more.
+def actor_of_access_token(
+    text: str, address: str | None, request_id: str | None
+) -> tuple[Actor, TokenFamily | None] | None:
+    """Who comes with this access token, and of an account the family that is in use; None when it is not good, or its
+    account, family or client is not any more.
 
     Read anew each time: a suspension, a lowered level, an ended family is felt at once, not when the token is over.
     """
@@ -130,7 +135,8 @@ def actor_of_access_token(text: str, address: str | None, request_id: str | None
     if claims is None:
         return None
     if claims.kind == ActorKind.CLIENT.value:
-        return _client_of(claims, address, request_id)
+        client = _client_of(claims, address, request_id)
+        return (client, None) if client is not None else None
     family_id = parse_id(claims.sid or "")
     found = living_family(family_id) if family_id is not None and claims.scope == ACCOUNT_SCOPE else None
     if found is None:
@@ -140,8 +146,14 @@ def actor_of_access_token(text: str, address: str | None, request_id: str | None
         return None
     if not network_allows(account.kind, address) or owes_factor(account):
         return None
-    note_family_use(family)
-    return actor_of(account, address=address, request_id=request_id, credential="access token", session=family)
+    made = actor_of(account, address=address, request_id=request_id, credential="access token", session=family)
+    return made, family
+
+
+def note_token_use(family: TokenFamily) -> None:
+    """Write down that a program uses its tokens, at most once a minute."""
+    if note_family_use(family):
+        note_seen(family.account_id)
 
 
 def _client_of(claims: Claims, address: str | None, request_id: str | None) -> Actor | None:
@@ -162,14 +174,21 @@ def _client_of(claims: Claims, address: str | None, request_id: str | None) -> A
 
 def _begin(actor: Actor, account: Account, device: str, method: str) -> Granted:
     check_network(actor, account)
-    if owes_factor(account):
-        raise GrantRefused("access_denied", gettext("Set up a second factor on the pages first."))
+    _check_factors(account)
+    if account.state == State.CLOSING:
+        words = gettext("This account is being closed. Sign in on the pages to keep it, or to take your data along.")
+        raise GrantRefused("invalid_grant", words)
     family, token = begin_family(account, address=actor.address, device=device, method=method, proven=True)
     if not was_known(account.id, device, but=family.id):
         tell_owner(account, Browser(device), actor.address)
     own = actor_of(account, address=actor.address, request_id=actor.request_id, credential="access token")
     record(own, events.TOKENS_GRANTED, target_of(account), {"method": method})
     return _granted(account, family.id, token)
+
+
+def _check_factors(account: Account) -> None:
+    if owes_factor(account):
+        raise GrantRefused("invalid_grant", gettext("Set up a second factor on the pages first."))
 
 
 def _granted(account: Account, family_id: UUID, refresh_token: str) -> Granted:

@@ -52,8 +52,13 @@ def begin_session(
     )
     # Written past the record's version: of two browsers that sign in at once none is refused, and a sign-in does not
     # make the form stale of an admin who edits the record.
-    _note_seen(Account, account.id)
+    note_seen(account.id)
     return secret
+
+
+def note_seen(account_id: UUID) -> None:
+    """Write down that the account is in use."""
+    _note_seen(Account, account_id)
 
 
 def _note_seen(table: type[SignInSession] | type[Account], row_id: UUID) -> None:
@@ -99,7 +104,7 @@ def note_use(session: SignInSession, account: Account) -> None:
     """Write down that the session is in use, at most once a minute."""
     if clock.now() - session.last_seen_at >= SEEN_EVERY:
         _note_seen(SignInSession, session.id)
-        _note_seen(Account, account.id)
+        note_seen(account.id)
 
 
 def actor_of(

@@ -7,7 +7,7 @@ header beside alg, kid and typ (RFC 8725).
 from __future__ import annotations
 
 import base64
-import binascii
+import json
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
@@ -107,7 +107,7 @@ def make_access_token(
 
 def read_access_token(text: str) -> Claims | None:
     """The claims of a token of ours that is good now; None for anything else. Raises Unavailable."""
-    if len(text) > MOST_BYTES or not text.isascii() or text.count(".") != 2:
+    if len(text) > MOST_BYTES or text.count(".") != 2 or not all(map(_is_canonical, text.split("."))):
         return None
     header = _header_of(text)
     algorithm = settings.current().token_algorithm
@@ -118,6 +118,7 @@ def read_access_token(text: str) -> Claims | None:
         return None
     try:
         found = jws.deserialize_compact(text, key.key, registry=_Registry(algorithms=[algorithm]))
+        _check_named_once(found.payload)
         claims = _decoder.decode(found.payload)
     except (JoseError, ValueError, RecursionError):  # msgspec's errors are ValueErrors
         return None
@@ -137,10 +138,36 @@ def _is_good(claims: Claims) -> bool:
     )
 
 
-def _header_of(text: str) -> dict[str, Any] | None:
-    part = text.partition(".")[0]
+def _is_canonical(part: str) -> bool:
+    """Whether this is the one spelling of its bytes (RFC 4648, 3.5): no padding, no stray signs, no spare bits set."""
     try:
-        made = msgspec.json.decode(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-    except (ValueError, binascii.Error, RecursionError):
+        return base64.urlsafe_b64encode(_bytes_of(part)).rstrip(b"=").decode() == part
+    except ValueError:
+        return False
+
+
+def _bytes_of(part: str) -> bytes:
+    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+
+
+def _header_of(text: str) -> dict[str, Any] | None:
+    try:
+        made = _check_named_once(_bytes_of(text.partition(".")[0]))
+    except (ValueError, RecursionError):
         return None
     return made if isinstance(made, dict) else None
+
+
+def _check_named_once(text: bytes) -> Any:
+    """JSON in which no member stands twice: what one reader takes from it, every other does (RFC 7515, 4).
+
+    Raises ValueError.
+    """
+    return json.loads(text, object_pairs_hook=_once)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("a member stands there twice")
+    return made

@@ -146,10 +146,12 @@ def is_living(family: TokenFamily, account: Account) -> bool:
     )
 
 
-def note_family_use(family: TokenFamily) -> None:
-    """Write down that the family is in use, at most once a minute."""
-    if clock.now() - family.last_used_at >= SEEN_EVERY:
-        _write(update(TokenFamily).where(TokenFamily.id == family.id).values(last_used_at=clock.now()))
+def note_family_use(family: TokenFamily) -> bool:
+    """Write down that the family is in use, at most once a minute. Answers whether it was written."""
+    if clock.now() - family.last_used_at < SEEN_EVERY:
+        return False
+    _write(update(TokenFamily).where(TokenFamily.id == family.id).values(last_used_at=clock.now()))
+    return True
 
 
 def living_families(account: Account) -> list[TokenFamily]:

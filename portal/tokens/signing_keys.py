@@ -1,13 +1,14 @@
 """The keys that sign access tokens: files of SIGNING_KEYS_DIR, the newest signs, former ones check for a while more.
 
 A file is a private key in PEM (PKCS 8), mode 600, named by its time of making. Whoever shares the folder between hosts
-shares the keys; each process looks whether the folder changed. A key id is the thumbprint of RFC 7638.
+shares the keys; each process looks at the folder every time. A key id is the thumbprint of RFC 7638.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -30,7 +31,11 @@ RETIRES_AFTER = timedelta(hours=1, minutes=5)
 RSA_BITS = 2048
 NAMED_BY = "%Y%m%dT%H%M%S%fZ"
 KINDS: dict[str, type[OKPKey] | type[RSAKey]] = {"EdDSA": OKPKey, "RS256": RSAKey}
-_read: dict[Path, tuple[int, list[SigningKey]]] = {}
+# Of each folder: what lay in it when it was read, and the keys found there. Not by the folder's own time, which two
+# changes within one tick of the file system share.
+Seen = tuple[tuple[str, int, int, int], ...]
+_read: dict[Path, tuple[Seen, list[SigningKey]]] = {}
+_making = threading.Lock()
 
 
 class SigningKey(NamedTuple):
@@ -51,21 +56,17 @@ def signing_key() -> SigningKey:
 
     Raises Unavailable where the folder cannot be read or written.
     """
-    try:
+    found = _of_algorithm(_ring())
+    if found:
+        return found[0]
+    with _making:  # of the threads here one makes it; of several processes each may, and all check by all of them
         found = _of_algorithm(_ring())
         return found[0] if found else make_key()
-    except OSError as error:
-        log.error("signing_keys.unreadable", error=type(error).__name__)
-        raise Unavailable from error
 
 
 def checking_keys() -> list[SigningKey]:
     """The keys by which tokens may be signed that are good now, newest first. Raises Unavailable."""
-    try:
-        found = _of_algorithm(_ring())
-    except OSError as error:
-        log.error("signing_keys.unreadable", error=type(error).__name__)
-        raise Unavailable from error
+    found = _of_algorithm(_ring())
     return [key for key in found if not _retired(key, found)]
 
 
@@ -76,10 +77,17 @@ def key_set() -> dict[str, Any]:
 
 
 def make_key() -> SigningKey:
-    """Make a key of the algorithm of the settings; from now on it signs. Raises OSError."""
+    """Make a key of the algorithm of the settings; from now on it signs. Raises Unavailable."""
+    try:
+        return _make_key()
+    except OSError as error:
+        raise _away(error) from error
+
+
+def _make_key() -> SigningKey:
     algorithm = settings.current().token_algorithm
     made = OKPKey.generate_key("Ed25519") if algorithm == "EdDSA" else RSAKey.generate_key(RSA_BITS)
-    folder = _folder()
+    folder = folder_of_keys()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / f"{clock.now().strftime(NAMED_BY)}-{made.thumbprint()[:8]}.pem"
     draft = path.with_name(f".{secrets.token_hex(8)}.draft")
@@ -91,21 +99,31 @@ def make_key() -> SigningKey:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
-    _read.pop(folder, None)
     return _key_in(path)
 
 
 def drop_retired_keys() -> int:
     """Delete the files of keys by which nothing can be signed any more that is still good. Answers how many.
 
-    Raises OSError.
+    Raises Unavailable.
     """
     ring = _ring()
     gone = [key for key in ring if _retired(key, _of(ring, str(key.key.alg)))]
-    for key in gone:
-        key.path.unlink(missing_ok=True)
-    _read.pop(_folder(), None)
+    try:
+        for key in gone:
+            key.path.unlink(missing_ok=True)
+    except OSError as error:
+        raise _away(error) from error
     return len(gone)
+
+
+def damaged_files() -> list[str]:
+    """The names of files in the folder that should be keys and are none. Raises Unavailable."""
+    fine = {key.path.name for key in _ring()}
+    try:
+        return sorted(path.name for path in folder_of_keys().glob("*.pem") if path.name not in fine)
+    except OSError as error:
+        raise _away(error) from error
 
 
 def _retired(key: SigningKey, same: Iterable[SigningKey]) -> bool:
@@ -114,7 +132,8 @@ def _retired(key: SigningKey, same: Iterable[SigningKey]) -> bool:
     return bool(later) and min(later) + RETIRES_AFTER < clock.now()
 
 
-def _folder() -> Path:
+def folder_of_keys() -> Path:
+    """Where the keys lie: SIGNING_KEYS_DIR."""
     return Path(settings.current().signing_keys_dir)
 
 
@@ -127,17 +146,37 @@ def _of(ring: list[SigningKey], algorithm: str) -> list[SigningKey]:
 
 
 def _ring() -> list[SigningKey]:
-    """All keys of the folder, newest first; read again only when it changed. None where there is no folder yet."""
-    folder = _folder()
+    """All keys of the folder, newest first; parsed again only when it changed. None where there is no folder yet.
+
+    Raises Unavailable.
+    """
+    folder = folder_of_keys()
     try:
-        mark = folder.stat().st_mtime_ns
+        with os.scandir(folder) as entries:
+            files = sorted(entry.name for entry in entries if entry.name.endswith(".pem"))
+        seen = tuple(_mark_of(folder / name) for name in files)
+        kept = _read.get(folder)
+        if kept is None or kept[0] != seen:
+            ring = [one for name in reversed(files) if (one := _key_or_none(folder / name)) is not None]
+            kept = _read[folder] = (seen, ring)
     except FileNotFoundError:
         return []
-    kept = _read.get(folder)
-    if kept is None or kept[0] != mark:
-        ring = [one for path in sorted(folder.glob("*.pem"), reverse=True) if (one := _key_or_none(path)) is not None]
-        kept = _read[folder] = (mark, ring)
+    except OSError as error:
+        raise _away(error) from error
     return kept[1]
+
+
+def _mark_of(path: Path) -> tuple[str, int, int, int]:
+    try:
+        told = path.stat()
+    except FileNotFoundError:
+        return path.name, 0, 0, 0  # a rotation dropped it meanwhile
+    return path.name, told.st_mtime_ns, told.st_size, told.st_ino
+
+
+def _away(error: OSError) -> Unavailable:
+    log.error("signing_keys.unreadable", error=type(error).__name__)
+    return Unavailable()
 
 
 def _key_or_none(path: Path) -> SigningKey | None:
@@ -158,6 +197,8 @@ def _key_in(path: Path) -> SigningKey:
             bare = kind.import_key(pem)
         except (JoseError, ValueError, TypeError):
             continue
+        if not bare.is_private or (isinstance(bare, OKPKey) and bare.curve_name != "Ed25519"):
+            break
         named: Any = {"kid": bare.thumbprint(), "alg": algorithm, "use": "sig"}
         return SigningKey(path, made_at, kind.import_key(pem, named))
     raise ValueError(path.name)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from flask import Blueprint, current_app, g, request
 
 from portal.accounts.models import Kind, State
+from portal.accounts.standing import owes_factor
 from portal.audit import events
 from portal.audit.record import record
 from portal.core.access import SCOPES, check_recent
 from portal.core.actor import ActorKind
 from portal.core.errors import Closing, FactorNeeded, Forbidden, NotFound, SignInNeeded
 from portal.core.text import gettext
-from portal.signin.factors import owes_factor
 from portal.web.identity import actor, machine_actor, viewer
 
 if TYPE_CHECKING:

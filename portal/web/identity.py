@@ -18,7 +18,7 @@ from portal.core.actor import Actor, ActorKind, nobody
 from portal.core.errors import Unauthenticated
 from portal.core.text import gettext
 from portal.signin.devices import KEPT_FOR, Browser
-from portal.signin.grants import actor_of_access_token
+from portal.signin.grants import actor_of_access_token, note_token_use
 from portal.signin.networks import network_allows
 from portal.signin.sessions import actor_of, note_use, session_of, sign_out
 from portal.signin.steps import Step
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from portal.core.hot import Premise
     from portal.signin.entry import Entered
     from portal.signin.models import SignInSession
+    from portal.tokens.models import TokenFamily
 
 COOKIE_KEY = "sid"
 HOMES = {Kind.USER.value: "/account", Kind.STAFF.value: "/staff", Kind.ADMIN.value: "/admin"}
@@ -170,10 +171,14 @@ def _address_of(told: str) -> str | None:
 
 
 def note_visit() -> None:
-    """Write down that the session was used. After the view, which must find no transaction open: it may hash."""
+    """Write down that the session, or the family of the token, was used. After the view, which must find no transaction
+    open: it may hash."""
     person: Viewer | None = g.pop("used", None)
     if person is not None:
         note_use(person.session, person.account)
+    family: TokenFamily | None = g.pop("used_family", None)
+    if family is not None:
+        note_token_use(family)
 
 
 def browser() -> Browser:
@@ -256,15 +261,14 @@ def machine_actor() -> Actor:
     """
     environ = unwrapped(request).environ
     token = _bearer_of(environ)
-    made = client_in(environ) if token.startswith(TOKEN_PREFIX) else _actor_of_access_token(token, environ)
+    if token.startswith(TOKEN_PREFIX):
+        made = client_in(environ)
+    else:
+        address = _address_of(environ.get("REMOTE_ADDR") or "")
+        made, g.used_family = actor_of_access_token(token, address, environ.get(REQUEST_ID)) or (None, None)
     if made is None:
         raise Unauthenticated
     return made
-
-
-def _actor_of_access_token(token: str, environ: WSGIEnvironment) -> Actor | None:
-    address = _address_of(environ.get("REMOTE_ADDR") or "")
-    return actor_of_access_token(token, address, environ.get(REQUEST_ID)) if token else None
 
 
 def client_in(environ: WSGIEnvironment) -> Actor | None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 HOME = "portal.audit.events"
 # Declared before what they tell can happen.
-NOT_YET: dict[str, str] = {"SIGNING_KEY_ROTATED": "helper"}
+NOT_YET: dict[str, str] = {}
 
 
 def constants() -> set[str]:

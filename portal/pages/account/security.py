@@ -6,8 +6,9 @@ from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
 from portal.accounts.directory import own_account
+from portal.accounts.standing import owes_factor
 from portal.core.access import Capability
-from portal.signin.factors import factors_of, owes_factor
+from portal.signin.factors import factors_of
 from portal.web.gates import Standing, open_while, requires
 from portal.web.identity import actor
 
