@@ -37,6 +37,8 @@ from portal.keys.service import build_key
 from portal.messages.spool import spool_of
 from portal.signin.devices import Browser
 from portal.signin.entry import Entered, admit
+from portal.tokens.access_tokens import ACCOUNT_SCOPE, make_access_token
+from portal.tokens.families import begin_family
 from portal.web.frame import Doorward
 from portal.web.identity import COOKIE_KEY
 from tests.builders import share_builders
@@ -222,7 +224,7 @@ def person(app: Doorward) -> Callable[..., Visitor]:
 
 @dataclass
 class Machine:
-    """A service client calling the API."""
+    """A service client, or an account by an access token, calling the API."""
 
     client: FlaskClient
     token: str | None
@@ -231,15 +233,47 @@ class Machine:
         """Its credential."""
         return {"Authorization": f"Bearer {self.token}"} if self.token else {}
 
-    def get(self, path: str, headers: dict[str, str] | None = None, **kwargs: Any) -> TestResponse:
-        """GET under /api/v1."""
-        return self.client.get(f"/api/v1{path}", headers={**self.headers(), **(headers or {})}, **kwargs)
+    def get(self, path: str, **kwargs: Any) -> TestResponse:
+        """GET under /api/v1. Here and below: `headers` go beside the credential."""
+        return self._call("GET", path, **kwargs)
 
     def post(self, path: str, json: Any = None, **kwargs: Any) -> TestResponse:
         """POST under /api/v1."""
+        return self._call("POST", path, json, **kwargs)
+
+    def patch(self, path: str, json: Any = None, **kwargs: Any) -> TestResponse:
+        """PATCH under /api/v1."""
+        return self._call("PATCH", path, json, **kwargs)
+
+    def delete(self, path: str, json: Any = None, **kwargs: Any) -> TestResponse:
+        """DELETE under /api/v1."""
+        return self._call("DELETE", path, json, **kwargs)
+
+    def _call(
+        self, method: str, path: str, json: Any = None, headers: dict[str, str] | None = None, **kwargs: Any
+    ) -> TestResponse:
         if json is not None:
             kwargs["json"] = json
-        return self.client.post(f"/api/v1{path}", headers={**self.headers(), **kwargs.pop("headers", {})}, **kwargs)
+        return self.client.open(
+            f"/api/v1{path}", method=method, headers={**self.headers(), **(headers or {})}, **kwargs
+        )
+
+
+@pytest.fixture
+def caller(app: Doorward) -> Callable[..., Machine]:
+    """A person of the tests with a program that has a fresh access token: `caller("alice")`. They are made if they
+    are not there yet; the same rows as through the token endpoint, which the tests of tokens walk.
+    """
+
+    def make(name: str, **columns: object) -> Machine:
+        account = db.session.scalars(select(Account).where(Account.username_canonical == name)).one_or_none()
+        account = account or make_account(name, **columns)
+        with transaction():
+            family, _ = begin_family(account, address="127.0.0.1", device="tests", method="password", proven=True)
+        token = make_access_token(account.id, kind=account.kind, scope=ACCOUNT_SCOPE, family_id=family.id)
+        return Machine(app.test_client(), token)
+
+    return make
 
 
 @pytest.fixture
