@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint
 
-from portal.api import audit, auth, keys, message_logs, status_checks, usage, users, well_known
+from portal.api import audit, auth, keys, me_prompts, message_logs, status_checks, usage, user_prompts, well_known
 from portal.web.gates import Audience, guard
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def register(app: Flask) -> None:
     """Hang the door in."""
     audience = Blueprint("api", __name__, url_prefix="/api/v1")
     guard(audience, Audience.MACHINE)
-    for module in (audit, auth, keys, message_logs, status_checks, usage, users):
+    for module in (audit, auth, keys, me_prompts, message_logs, status_checks, usage, user_prompts):
         audience.register_blueprint(module.blueprint)
     app.register_blueprint(audience)
     anybody = Blueprint("open_api", __name__, url_prefix="/api/v1")
