@@ -9,7 +9,23 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint
 
-from portal.api import audit, auth, keys, message_logs, status_checks, usage, users, well_known
+from portal.api import (
+    audit,
+    auth,
+    keys,
+    me,
+    me_activity,
+    me_keys,
+    me_message_logs,
+    me_prompts,
+    me_sessions,
+    message_logs,
+    registering,
+    status_checks,
+    usage,
+    user_prompts,
+    well_known,
+)
 from portal.web.gates import Audience, guard
 
 if TYPE_CHECKING:
@@ -20,12 +36,14 @@ def register(app: Flask) -> None:
     """Hang the door in."""
     audience = Blueprint("api", __name__, url_prefix="/api/v1")
     guard(audience, Audience.MACHINE)
-    for module in (audit, auth, keys, message_logs, status_checks, usage, users):
+    for module in (audit, auth, keys, message_logs, status_checks, usage):
+        audience.register_blueprint(module.blueprint)
+    for module in (me, me_activity, me_keys, me_message_logs, me_prompts, me_sessions, user_prompts):
         audience.register_blueprint(module.blueprint)
     app.register_blueprint(audience)
     anybody = Blueprint("open_api", __name__, url_prefix="/api/v1")
     guard(anybody, Audience.PUBLIC)
-    for module in (auth, keys):
+    for module in (auth, keys, registering):
         anybody.register_blueprint(module.open_blueprint)
     app.register_blueprint(anybody)
     told = Blueprint("told", __name__)

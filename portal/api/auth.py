@@ -9,6 +9,8 @@ from urllib.parse import unquote_plus
 import msgspec
 from flask import Blueprint, Response, request
 
+from portal.accounts.directory import own_account
+from portal.api.account_shapes import AccountShape, account_response
 from portal.api.bodies import require_media_type
 from portal.api.describing import describes
 from portal.core.access import Capability
@@ -125,6 +127,14 @@ def revoke() -> Response:
 def introspection() -> Response:
     """Ask what an access token, a refresh token or an API key is worth now."""
     return json_response(introspect(actor(), _wanted(_form(), "token")))
+
+
+@blueprint.get("/me")
+@requires(Capability.OWN_PROFILE)
+@describes({200: AccountShape}, versioned=True)
+def whoami() -> Response:
+    """Show the account behind the token."""
+    return account_response(own_account(actor()))
 
 
 def _by_password(form: dict[str, str]) -> Granted | FactorOwed:

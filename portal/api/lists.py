@@ -28,6 +28,14 @@ def asked_limit() -> int:
     return int(given)
 
 
+def asked_flag(name: str) -> bool | None:
+    """What this filter says: true or false; None when it is not there. Raises Invalid."""
+    given = request.args.get(name)
+    if given not in {None, "true", "false"}:
+        raise Invalid({"/" + name: gettext("Either true or false.")})
+    return None if given is None else given == "true"
+
+
 def asked_instant(name: str) -> datetime | None:
     """The instant of this filter, in UTC. Raises Invalid."""
     given = request.args.get(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import orjson
+import msgspec
 from flask import Response, request
 
 from portal.repeats.service import Repeat, Replay, keep, repeat_of, replay_of
@@ -48,17 +48,20 @@ def answer_of(made: bytes | Replay) -> Response:
     return replayed(made) if isinstance(made, Replay) else bytes_response(made)
 
 
-def answer_once(make: Callable[[], dict[str, Any]], status: int = 200) -> Response:
+def answer_once(
+    make: Callable[[], dict[str, Any] | msgspec.Struct], status: int = 200, *, secret: str | None = None
+) -> Response:
     """Do it and keep the answer in the same transaction, or answer as the first time.
 
-    For verbs whose change the frame commits. Raises Mismatch, and Conflict while the first call still runs.
+    For verbs whose change the frame commits. `secret` is the member that is shown this once: what is kept, and answered
+    again, has null there. Raises Mismatch, and Conflict while the first call still runs.
     """
     repeat = repeat_here()
     if repeat is None:
-        return bytes_response(orjson.dumps(make()), status)
+        return bytes_response(msgspec.json.encode(make()), status)
     before = replay_of(repeat)
     if before is not None:
         return replayed(before)
-    body = orjson.dumps(make())
-    keep(repeat, status, body)
-    return bytes_response(body, status)
+    made = msgspec.to_builtins(make())
+    keep(repeat, status, msgspec.json.encode(made | {secret: None} if secret else made))
+    return bytes_response(msgspec.json.encode(made), status)

@@ -15,7 +15,7 @@ from portal.core.access import Capability, needs
 from portal.core.actor import ActorKind
 from portal.core.database import db
 from portal.core.masks import mask_address
-from portal.core.pages import Page, page_of
+from portal.core.pages import PAGE_SIZE, Page, page_of
 from portal.core.text import gettext
 from portal.core.text import lazy_gettext as words
 from portal.keys.models import ApiKey
@@ -56,11 +56,11 @@ class Deed:
 
 
 @needs(Capability.OWN_ACTIVITY)
-def own_activity(actor: Actor, cursor: str | None = None) -> Page[Deed]:
+def own_activity(actor: Actor, cursor: str | None = None, *, size: int = PAGE_SIZE) -> Page[Deed]:
     """A page of what the actor did, and of what others did to the actor's account but looking; newest first.
 
     Of others each change comes with its reason. Notes, and how a case is passed on, are among the house."""
-    return _page(actor.id, _done(actor.id), cursor, purpose="activity")
+    return _page(actor.id, _done(actor.id), cursor, purpose="activity", size=size)
 
 
 def _done(owner_id: UUID | None) -> ColumnElement[bool]:
@@ -71,9 +71,9 @@ def _done(owner_id: UUID | None) -> ColumnElement[bool]:
 
 
 @needs(Capability.OWN_ACTIVITY)
-def looks_at_me(actor: Actor, cursor: str | None = None) -> Page[Deed]:
+def looks_at_me(actor: Actor, cursor: str | None = None, *, size: int = PAGE_SIZE) -> Page[Deed]:
     """A page of who else looked at the actor's record or conversations, and why; newest first."""
-    return _page(actor.id, _looked(actor.id), cursor, purpose="looks")
+    return _page(actor.id, _looked(actor.id), cursor, purpose="looks", size=size)
 
 
 def _looked(owner_id: UUID | None) -> ColumnElement[bool]:
@@ -98,9 +98,11 @@ def activity_shown(actor: Actor, user_id: UUID, cursor: str | None = None, *, lo
     return Page(masked, page.next_cursor, page.previous_cursor)
 
 
-def _page(owner_id: UUID | None, wanted: ColumnElement[bool], cursor: str | None, *, purpose: str) -> Page[Deed]:
+def _page(
+    owner_id: UUID | None, wanted: ColumnElement[bool], cursor: str | None, *, purpose: str, size: int = PAGE_SIZE
+) -> Page[Deed]:
     order: list[Any] = [AuditEntry.at.desc(), AuditEntry.id.desc()]
-    page = page_of(select(AuditEntry).where(wanted), order, cursor, purpose=purpose)
+    page = page_of(select(AuditEntry).where(wanted), order, cursor, purpose=purpose, size=size)
     named = _names({entry.actor_id for entry in page.items if entry.actor_id not in {None, owner_id}})
     undone = _undone(owner_id, page.items)
     deeds = [_deed(owner_id, entry, named, undone=str(entry.id) in undone) for entry in page.items]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy.orm.exc import StaleDataError
 
 from portal.accounts.models import User
 from portal.audit import events
@@ -17,7 +18,7 @@ from portal.core.access import Capability, needs, recently
 from portal.core.database import db
 from portal.core.errors import Conflict, NotFound, Stale
 from portal.core.ids import new_id
-from portal.core.pages import Page, page_of
+from portal.core.pages import PAGE_SIZE, Page, page_of
 from portal.core.text import gettext
 from portal.keys.letters import mail_change
 from portal.keys.models import ApiKey
@@ -143,6 +144,10 @@ def give_terms(key: ApiKey, terms: KeyTerms, by: Actor, version: int | None) -> 
     record(by, events.KEY_CHANGED, target_of(key), {"changed": list(changed.values())})
     if changed.keys() != {"name"}:
         mail_change(key, "changed", by)
+    try:
+        db.session.flush()
+    except StaleDataError:  # somebody was between our looking and our writing
+        raise Stale(gettext("This key was changed in the meantime. Nothing was saved.")) from None
     return key
 
 
@@ -172,12 +177,19 @@ def own_keys(actor: Actor) -> list[ApiKey]:
 
 
 @needs(Capability.OWN_KEYS)
-def own_keys_page(actor: Actor, *, ended: bool | None = None, cursor: str | None = None) -> Page[ApiKey]:
+def own_keys_page(
+    actor: Actor, *, ended: bool | None = None, cursor: str | None = None, size: int = PAGE_SIZE
+) -> Page[ApiKey]:
     """One page of the actor's keys, newest first: all, the ended ones, or the others."""
-    query = select(ApiKey).where(ApiKey.user_id == actor.id)
+    return page_of_keys(actor.id, ended=ended, cursor=cursor, size=size)
+
+
+def page_of_keys(user_id: UUID | None, *, ended: bool | None, cursor: str | None, size: int) -> Page[ApiKey]:
+    """One page of a user's keys, newest first. Raises Malformed."""
+    query = select(ApiKey).where(ApiKey.user_id == user_id)
     if ended is not None:
         query = query.where(~living() if ended else living())
-    return page_of(query, [ApiKey.created_at.desc(), ApiKey.id.desc()], cursor, purpose="keys")
+    return page_of(query, [ApiKey.created_at.desc(), ApiKey.id.desc()], cursor, purpose="keys", size=size)
 
 
 @needs(Capability.OWN_KEYS)

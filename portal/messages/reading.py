@@ -158,19 +158,34 @@ def _talks(actor: Actor, found: Sequence[Conversation]) -> list[Talk]:
 
 
 @needs(Capability.OWN_CONVERSATIONS)
+def own_logs(actor: Actor, wanted: LogFilter, cursor: str | None = None, *, size: int = PAGE_SIZE) -> Page[LogSeen]:
+    """One page of the actor's logs that a filter leaves, newest first, without their words; as `own_hits` searches."""
+    page = _own_page(actor, wanted, cursor, size)
+    return Page(_seen(page.items), page.next_cursor, page.previous_cursor)
+
+
+@needs(Capability.OWN_CONVERSATIONS)
+def own_log(actor: Actor, log_id: UUID) -> Exchange:
+    """One log of the actor's with its words. Raises NotFound."""
+    return _exchanges(actor, [_find_log(log_id, actor.id)], what="api")[0]
+
+
+def _own_page(actor: Actor, wanted: LogFilter, cursor: str | None, size: int) -> Page[MessageLog]:
+    query, search = narrow_logs(select(MessageLog).where(MessageLog.user_id == actor.id), wanted), wanted.search.strip()
+    if search and searches_words():
+        return search_own(actor, query, search, cursor, size=size)
+    if search:
+        query = query.where(matching_metadata(search, actor.id))
+    return page_of(query, NEWEST, cursor, purpose="logs", size=size)
+
+
+@needs(Capability.OWN_CONVERSATIONS)
 def own_hits(actor: Actor, wanted: LogFilter, cursor: str | None = None, *, size: int = PAGE_SIZE) -> Page[Found]:
     """One page of the actor's logs that a filter leaves, newest first, put together by conversation.
 
     A search looks for words, or with ENCRYPT_MESSAGES for an id, a conversation or a model.
     """
-    query = narrow_logs(select(MessageLog).where(MessageLog.user_id == actor.id), wanted)
-    search = wanted.search.strip()
-    if search and searches_words():
-        page = search_own(actor, query, search, cursor, size=size)
-    else:
-        if search:
-            query = query.where(matching_metadata(search, actor.id))
-        page = page_of(query, NEWEST, cursor, purpose="logs", size=size)
+    page, search = _own_page(actor, wanted, cursor, size), wanted.search.strip()
     contents = open_contents(actor, page.items, what="search")
     places: dict[UUID, list[tuple[LogSeen, list[Piece]]]] = {}
     for log, seen in zip(page.items, _seen(page.items), strict=True):
@@ -202,15 +217,12 @@ def _exchanges(actor: Actor, logs: Sequence[MessageLog], *, what: str) -> list[E
     ]
 
 
-def models_of(user_id: UUID) -> list[str]:
-    """The names of the models a user talked to, for the filter."""
-    used = exists().where(MessageLog.model_id == MessageModel.id, MessageLog.user_id == user_id)
-    return list(db.session.scalars(select(MessageModel.name).where(used).order_by(MessageModel.name).limit(100)))
-
-
-def all_models() -> list[str]:
-    """The names of the models anybody talked to, for the filter."""
-    return list(db.session.scalars(select(MessageModel.name).order_by(MessageModel.name).limit(100)))
+def models_of(user_id: UUID | None = None) -> list[str]:
+    """The names of the models that a user, or anybody, talked to, for the filter."""
+    query = select(MessageModel.name).order_by(MessageModel.name).limit(100)
+    if user_id:
+        query = query.where(exists().where(MessageLog.model_id == MessageModel.id, MessageLog.user_id == user_id))
+    return list(db.session.scalars(query))
 
 
 def _seen(logs: Sequence[MessageLog]) -> list[LogSeen]:

@@ -22,6 +22,8 @@ from portal.signin.models import SignInSession
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from sqlalchemy import Select
+
     from portal.tokens.models import TokenFamily
 
 SEEN_EVERY = timedelta(minutes=1)
@@ -194,23 +196,23 @@ def own_sessions(actor: Actor) -> list[SignInSession]:
     return living_sessions(account)
 
 
-def living_sessions(account: Account) -> list[SignInSession]:
-    """The sessions of an account that still open pages."""
+def living_sessions_of(account: Account) -> Select[SignInSession]:
+    """The query for the sessions of an account that still open pages."""
     now = clock.now()
     idle, longest = lifetimes(account.kind)
-    query = (
-        select(SignInSession)
-        .where(
-            SignInSession.account_id == account.id,
-            SignInSession.ended_at.is_(None),
-            SignInSession.epoch == account.epoch,
-            SignInSession.last_seen_at > now - idle,
-            SignInSession.created_at > now - longest,
-        )
-        .order_by(SignInSession.last_seen_at.desc())
-        .limit(100)
+    return select(SignInSession).where(
+        SignInSession.account_id == account.id,
+        SignInSession.ended_at.is_(None),
+        SignInSession.epoch == account.epoch,
+        SignInSession.last_seen_at > now - idle,
+        SignInSession.created_at > now - longest,
     )
-    return list(db.session.scalars(query))
+
+
+def living_sessions(account: Account) -> list[SignInSession]:
+    """The sessions of an account that still open pages, latest use first."""
+    query = living_sessions_of(account).order_by(SignInSession.last_seen_at.desc())
+    return list(db.session.scalars(query.limit(100)))
 
 
 @needs(Capability.OWN_SESSIONS)

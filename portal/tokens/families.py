@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from typing import Any
     from uuid import UUID
 
+    from sqlalchemy import Select
+
 PREFIX = "dwr_"
 IDLE = timedelta(days=7)
 LONGEST = timedelta(days=30)
@@ -154,22 +156,21 @@ def note_family_use(family: TokenFamily) -> bool:
     return True
 
 
+def living_families_of(account: Account) -> Select[TokenFamily]:
+    """The query for the families of an account whose tokens are good."""
+    now = clock.now()
+    return select(TokenFamily).where(
+        TokenFamily.account_id == account.id,
+        TokenFamily.ended_at.is_(None),
+        TokenFamily.epoch == account.epoch,
+        TokenFamily.last_used_at > now - IDLE,
+        TokenFamily.created_at > now - LONGEST,
+    )
+
+
 def living_families(account: Account) -> list[TokenFamily]:
     """The families of an account whose tokens are good, latest use first."""
-    now = clock.now()
-    query = (
-        select(TokenFamily)
-        .where(
-            TokenFamily.account_id == account.id,
-            TokenFamily.ended_at.is_(None),
-            TokenFamily.epoch == account.epoch,
-            TokenFamily.last_used_at > now - IDLE,
-            TokenFamily.created_at > now - LONGEST,
-        )
-        .order_by(TokenFamily.last_used_at.desc())
-        .limit(100)
-    )
-    return list(db.session.scalars(query))
+    return list(db.session.scalars(living_families_of(account).order_by(TokenFamily.last_used_at.desc()).limit(100)))
 
 
 def end_family(family_id: UUID, reason: str, *, account_id: UUID | None = None) -> bool:

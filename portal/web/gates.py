@@ -132,6 +132,8 @@ def _lacking(any_of: tuple[Capability, ...]) -> Forbidden:
     if actor().kind is not ActorKind.CLIENT:
         return Forbidden()
     scopes = [name for name, held in SCOPES.items() if not held.isdisjoint(any_of)]
+    if not scopes:
+        return Forbidden(gettext("This is for accounts: no scope of a client opens it."))
     return Forbidden(gettext("This client lacks the scope %(scopes)s.", scopes=" / ".join(scopes)))
 
 

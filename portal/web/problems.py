@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import orjson
 from flask import Response, g, request
 
@@ -19,6 +20,11 @@ def json_response(value: Any, status: int = 200) -> Response:
 def bytes_response(body: bytes, status: int = 200) -> Response:
     """The same of JSON that is written already."""
     return Response(body, status, [("Content-Type", "application/json"), ("Cache-Control", "no-store")])
+
+
+def shape_response(shape: msgspec.Struct, status: int = 200) -> Response:
+    """The same of a shape of the document."""
+    return bytes_response(msgspec.json.encode(shape), status)
 
 
 # Their errors are told as RFC 6749, 5.2 says.

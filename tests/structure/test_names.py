@@ -31,6 +31,8 @@ BELOW = {
     "staff.record": "users/<uuid:user_id>",
     "staff.view": "users/<uuid:user_id>",
 }
+# What belongs to somebody is under whose it is.
+OWNED = {"me": "me", "user": "users/<uuid:user_id>"}
 # The subject that answers at the audience's own address. Public pages have addresses of their own.
 FRONT = {"account": "home", "staff": "desk", "admin": "dashboard"}
 
@@ -57,6 +59,9 @@ def misnamed_routes(app: Flask) -> list[str]:
 def address_of(audience: str, subject: str) -> str:
     """The address under which a subject answers."""
     top = "/api/v1" if audience == "api" else f"/{audience}"
+    owner, _, owned = subject.partition("_")
+    if audience == "api" and owned and owner in OWNED:
+        return f"{top}/{OWNED[owner]}/{owned.replace('_', '-')}"
     if above := BELOW.get(f"{audience}.{subject}"):
         top = f"{top}/{above}"
     return top if FRONT.get(audience) == subject else f"{top}/{subject.replace('_', '-')}"

@@ -10,10 +10,9 @@ from wtforms.validators import Length
 
 from portal.accounts.days import resets_at
 from portal.accounts.directory import own_account
-from portal.accounts.lifecycle import edit_profile
 from portal.accounts.models import Account, User
 from portal.accounts.names import zones
-from portal.accounts.preferences import choose_language
+from portal.accounts.preferences import change_profile
 from portal.accounts.zones import may_move_from
 from portal.core import clock
 from portal.core.access import Capability
@@ -46,8 +45,12 @@ def index() -> ResponseReturnValue:
     before = account.time_zone
     if form.validate_on_submit():
         with told_beside(form) as attempt:
-            edit_profile(actor(), display_name=form.display_name.data or "", time_zone=form.time_zone.data or "")
-            choose_language(actor(), form.language.data or account.language)
+            change_profile(
+                actor(),
+                display_name=form.display_name.data or "",
+                time_zone=form.time_zone.data or "",
+                language=form.language.data or account.language,
+            )
         if attempt.done:
             flash(_saved(account, moved=account.time_zone != before), "green")
             return redirect(url_for("account.profile.index"))

@@ -21,7 +21,7 @@ from portal.messages.quarantine import (
     retry_all_quarantined,
     retry_quarantined,
 )
-from portal.messages.reading import all_models, list_logs, read_log, see_log
+from portal.messages.reading import list_logs, models_of, read_log, see_log
 from portal.web.content_forms import ContentReasonForm
 from portal.web.forms import told_beside
 from portal.web.gates import requires
@@ -41,7 +41,7 @@ def index() -> ResponseReturnValue:
         "admin/logs/index.html",
         page=list_logs(who, filters.wanted, request.args.get("cursor")),
         filters=filters,
-        models=all_models(),
+        models=models_of(),
         may_read=who.may(Capability.LOG_CONTENT),
         aside=count_quarantined() if who.may(Capability.LOG_QUARANTINE) else None,
     )
