@@ -9,18 +9,51 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint
 
-from portal.api import audit, auth, keys, me_prompts, message_logs, status_checks, usage, user_prompts, well_known
+from portal.api import (
+    audit,
+    auth,
+    keys,
+    me_credits,
+    me_prompts,
+    me_usage,
+    message_logs,
+    plans,
+    status_checks,
+    usage,
+    user_credits,
+    user_prompts,
+    user_usage,
+    users,
+    well_known,
+)
 from portal.web.gates import Audience, guard
 
 if TYPE_CHECKING:
     from flask import Flask
+
+RESOURCES = (
+    audit,
+    auth,
+    keys,
+    me_credits,
+    me_prompts,
+    me_usage,
+    message_logs,
+    plans,
+    status_checks,
+    usage,
+    user_credits,
+    user_prompts,
+    user_usage,
+    users,
+)
 
 
 def register(app: Flask) -> None:
     """Hang the door in."""
     audience = Blueprint("api", __name__, url_prefix="/api/v1")
     guard(audience, Audience.MACHINE)
-    for module in (audit, auth, keys, me_prompts, message_logs, status_checks, usage, user_prompts):
+    for module in RESOURCES:
         audience.register_blueprint(module.blueprint)
     app.register_blueprint(audience)
     anybody = Blueprint("open_api", __name__, url_prefix="/api/v1")
