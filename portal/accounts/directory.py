@@ -14,7 +14,7 @@ from portal.core.access import Capability, needs
 from portal.core.database import begins_with, db, dialect_name
 from portal.core.errors import NotFound
 from portal.core.ids import parse_id
-from portal.core.pages import Page, page_of
+from portal.core.pages import PAGE_SIZE, Page, page_of
 from portal.core.text import BadName, canonical_email, folded
 
 if TYPE_CHECKING:
@@ -108,11 +108,11 @@ def _narrowed(actor: Actor, wanted: UserFilter) -> Select[Account]:
 
 
 @needs(Capability.USER_READ)
-def list_users(actor: Actor, wanted: UserFilter, cursor: str | None = None) -> Page[Account]:
-    """One page of users in the wanted order."""
+def list_users(actor: Actor, wanted: UserFilter, cursor: str | None = None, *, size: int = PAGE_SIZE) -> Page[Account]:
+    """One page of users in the wanted order. Raises Malformed."""
     order = SORTS.get(wanted.sort, SORTS["-created"])
     query = _narrowed(actor, wanted).options(selectin_polymorphic(Account, [User]))
-    return page_of(query, order, cursor, purpose=f"users-{wanted.sort}")
+    return page_of(query, order, cursor, purpose=f"users-{wanted.sort}", size=size)
 
 
 @needs(Capability.USER_READ)
@@ -166,7 +166,7 @@ def _with_part(wanted: str, most: int, *, sees_all: bool) -> list[UUID]:
     return [one.id for one in sorted(named, key=lambda one: one.username_canonical)[:most]]
 
 
-@needs(Capability.USER_FIND)
+@needs(Capability.USER_FIND, Capability.USER_WRITE)
 def user_record(actor: Actor, user_id: UUID) -> User:
     """One user. Raises NotFound, also for staff, admins and deleted users."""
     user = db.session.get(User, user_id)

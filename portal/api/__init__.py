@@ -24,12 +24,40 @@ from portal.api import (
     status_checks,
     usage,
     user_prompts,
+    me_credits,
+    me_prompts,
+    me_usage,
+    message_logs,
+    plans,
+    status_checks,
+    usage,
+    user_credits,
+    user_prompts,
+    user_usage,
+    users,
     well_known,
 )
 from portal.web.gates import Audience, guard
 
 if TYPE_CHECKING:
     from flask import Flask
+
+RESOURCES = (
+    audit,
+    auth,
+    keys,
+    me_credits,
+    me_prompts,
+    me_usage,
+    message_logs,
+    plans,
+    status_checks,
+    usage,
+    user_credits,
+    user_prompts,
+    user_usage,
+    users,
+)
 
 
 def register(app: Flask) -> None:
@@ -39,6 +67,7 @@ def register(app: Flask) -> None:
     for module in (audit, auth, keys, message_logs, status_checks, usage):
         audience.register_blueprint(module.blueprint)
     for module in (me, me_activity, me_keys, me_message_logs, me_prompts, me_sessions, user_prompts):
+    for module in RESOURCES:
         audience.register_blueprint(module.blueprint)
     app.register_blueprint(audience)
     anybody = Blueprint("open_api", __name__, url_prefix="/api/v1")

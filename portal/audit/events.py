@@ -34,7 +34,7 @@ def _event(name: str, sentence: LazyProxy, *facts: str, personal: tuple[str, ...
 
 ACCOUNT_REGISTERED = _event("account.registered", words("registered"), "kind", "plan")
 ACCOUNT_CONFIRMED = _event("account.confirmed", words("confirmed the e-mail address"))
-ACCOUNT_INVITED = _event("account.invited", words("invited an account"), "kind")
+ACCOUNT_INVITED = _event("account.invited", words("invited an account"), "kind", "handed_over")
 ACCOUNT_ACTIVATED = _event("account.activated", words("accepted an invitation"), "kind")
 ACCOUNT_EDITED = _event("account.edited", words("edited an account"), "changed")
 PROFILE_EDITED = _event("profile.edited", words("edited the own profile"), "changed")

@@ -133,7 +133,7 @@ LEVEL_3: frozenset[Capability] = LEVEL_2 | {
 }
 LEVELS: dict[int, frozenset[Capability]] = {1: LEVEL_1, 2: LEVEL_2, 3: LEVEL_3}
 
-READS: frozenset[Capability] = frozenset({C.USER_FIND, C.USER_CONTACT, C.USER_READ, C.PLAN_READ})
+READS: frozenset[Capability] = frozenset({C.USER_FIND, C.USER_CONTACT, C.USER_READ, C.PLAN_READ, C.CREDIT_READ})
 PERMISSIONS: dict[str, frozenset[Capability]] = {
     "users.read": READS | {C.LOG_METADATA, C.LOG_READ, C.NOTE_WRITE},
     "users.write": READS
@@ -178,7 +178,7 @@ SCOPES: dict[str, frozenset[Capability]] = {
     "status:write": frozenset({C.STATUS_WRITE}),
     "status:read": frozenset({C.STATUS_READ}),
     "users:read": frozenset({C.USER_FIND, C.USER_READ, C.USER_CONTACT}),
-    "users:write": frozenset({C.USER_WRITE}),
+    "users:write": frozenset({C.USER_WRITE, C.USER_DELETE}),
     "keys:read": frozenset({C.KEY_READ}),
     "keys:write": frozenset({C.KEY_WRITE}),
     "plans:read": frozenset({C.PLAN_READ}),
@@ -215,7 +215,12 @@ def of_scopes(scopes: tuple[str, ...]) -> frozenset[Capability]:
 
 
 def outranks(actor: Actor, rank: int) -> bool:
-    """Whether the actor may act on an account of this rank. A full admin may act on other full admins."""
+    """Whether the actor may act on an account of this rank. A full admin may act on other full admins.
+
+    A service client has no rank: what its scopes let it do, it does to users and to nobody above them.
+    """
+    if actor.kind is ActorKind.CLIENT:
+        return rank <= RANK_USER
     return actor.rank > rank or (actor.rank == rank == RANK_FULL_ADMIN)
 
 

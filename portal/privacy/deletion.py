@@ -71,9 +71,9 @@ def purge_date() -> datetime:
 
 @needs(Capability.USER_DELETE)
 @recently(factor=True)
-def delete_user(actor: Actor, user_id: UUID, *, typed_name: str) -> DeletedUser:
-    """Seal the personal data, end sessions, revoke keys for good, keep the names reserved. Wants a reason
-    and the username typed once more.
+def delete_user(actor: Actor, user_id: UUID, *, typed_name: str | None) -> DeletedUser:
+    """Seal the personal data, end sessions, revoke keys for good, keep the names reserved. Wants a reason, and of
+    people at a form the username typed once more; a program, which names the user by id, has None to give.
 
     Raises NotFound, Forbidden, Invalid.
     """
@@ -84,7 +84,7 @@ def delete_user(actor: Actor, user_id: UUID, *, typed_name: str) -> DeletedUser:
         raise Forbidden
     if not actor.reason:
         raise Invalid({"reason": gettext("Say why.")})
-    if folded(typed_name.strip()) != user.username_canonical:
+    if typed_name is not None and folded(typed_name.strip()) != user.username_canonical:
         raise Invalid({"username": gettext("This is not the username of the record.")})
     verified = user.email_verified_at
     kept = {name: getattr(user, name) for name in PERSONAL}

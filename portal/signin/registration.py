@@ -41,6 +41,10 @@ if TYPE_CHECKING:
     from portal.core.actor import Actor
 
 
+# Said of a link that was not mailed but given to whoever invited.
+HANDED_OVER = "handed_over"
+
+
 @dataclass(frozen=True, slots=True)
 class NewPerson:
     """What a new account is made of, as typed."""
@@ -169,19 +173,19 @@ def confirm_email(actor: Actor, token: str) -> Account:
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """An invited account. `link` is given only where no mail leaves, to be shown once."""
+    """An invited account. `link` is given only where no mail leaves or none was wanted, to be shown once."""
 
     account: Account
     link: str | None
 
 
 @needs(Capability.USER_WRITE)
-def invite_user(actor: Actor, person: NewPerson, *, plan_id: UUID) -> Invitation:
-    """A user who sets the own password by link. Raises Invalid."""
+def invite_user(actor: Actor, person: NewPerson, *, plan_id: UUID, by_mail: bool = True) -> Invitation:
+    """A user who sets the own password by link; without `by_mail` the actor hands it over. Raises Invalid."""
     columns, taken = checked_person(person, tell_email=False)
     refuse_taken(taken)
     user = User(id=new_id(), **columns, plan_id=plan_id, **_invited())
-    return _invite(actor, user)
+    return _invite(actor, user, by_mail=by_mail)
 
 
 @needs(Capability.STAFF_MANAGE)
@@ -229,9 +233,13 @@ def refuse_taken(taken: bool) -> None:
         raise Invalid({"email": gettext("Another account has this address.")})
 
 
-def _invite(actor: Actor, account: Account) -> Invitation:
+def _invite(actor: Actor, account: Account, *, by_mail: bool = True) -> Invitation:
     add_account(account)
-    return _send_invitation(actor, account)
+    if by_mail:
+        return _send_invitation(actor, account)
+    link = site_link(make_link(Purpose.INVITATION, account, {HANDED_OVER: True}))
+    record(actor, events.ACCOUNT_INVITED, target_of(account), {"kind": account.kind, "handed_over": True})
+    return Invitation(account, link)
 
 
 def _send_invitation(actor: Actor, account: Account) -> Invitation:
@@ -243,7 +251,7 @@ def _send_invitation(actor: Actor, account: Account) -> Invitation:
     link = site_link(make_link(Purpose.INVITATION, account))
     values = {"name": account.shown_name, "by": actor.name, "link": link}
     write_mail(account.email or "", "invitation", values, language=account.language, account_id=account.id)
-    record(actor, events.ACCOUNT_INVITED, target_of(account), {"kind": account.kind})
+    record(actor, events.ACCOUNT_INVITED, target_of(account), {"kind": account.kind, "handed_over": False})
     return Invitation(account, None if settings.current().mail_leaves else link)
 
 
@@ -261,10 +269,13 @@ def accept_invitation(actor: Actor, token: str, password: str) -> Account:
     invited = invited_account(token)
     passwords.check_policy(password, kind=invited.kind, username=invited.username, email=invited.email or "")
     hashed = passwords.hash_password(password)
-    spend_link(token, Purpose.INVITATION)
+    link = spend_link(token, Purpose.INVITATION)
     invited.password_hash = hashed
     invited.state = State.ACTIVE.value
-    invited.email_verified_at = clock.now()
+    if not link.facts.get(HANDED_OVER):
+        invited.email_verified_at = clock.now()
+    elif settings.current().confirm_email:  # a link that came another way says nothing about the letter box
+        mail_confirmation(invited)
     own = actor_of(invited, address=actor.address, request_id=actor.request_id, credential="link")
     record(own, events.ACCOUNT_ACTIVATED, target_of(invited), {"kind": invited.kind})
     return invited

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 from portal.accounts.directory import user_record
 from portal.accounts.lifecycle import target_of
+from portal.accounts.models import User
 from portal.audit import events
 from portal.audit.record import record
 from portal.core.access import Capability, needs
+from portal.core.database import db
+from portal.core.errors import NotFound
 from portal.core.masks import mask_address, mask_email
 from portal.keys.service import keys_of
 from portal.messages.keeping import kept_of
@@ -60,6 +63,30 @@ class SessionSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class UserSeen:
+    """Who a user is, in one answer; masked fields keep their name and carry a masked text.
+
+    `plan` is the name of the plan that holds now; `daily_limit_override` the user's own limit, None where the plan's
+    holds.
+    """
+
+    id: UUID
+    kind: str
+    username: str
+    email: str
+    email_verified: bool
+    display_name: str
+    state: str
+    plan: str
+    time_zone: str
+    language: str
+    created_at: datetime
+    last_seen_at: datetime
+    daily_limit_override: int | None
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
 class MaskedRecord:
     """What the desk shows of a user; masked fields keep their name and carry a masked text."""
 
@@ -86,12 +113,49 @@ class MaskedRecord:
     revealed: dict[str, datetime]
 
 
-@needs(Capability.USER_FIND)
+@needs(Capability.USER_FIND, Capability.USER_WRITE)
 def email_for(actor: Actor, account: Account) -> str:
     """The e-mail address of a user, masked unless the actor may see it whole or has revealed it."""
     email = account.email or ""
-    whole = actor.may(Capability.USER_CONTACT) or (account.id, EMAIL) in unmasked(actor)
-    return email if whole else mask_email(email)
+    if actor.may(Capability.USER_CONTACT):
+        return email
+    revealed = actor.may(Capability.USER_REVEAL) and (account.id, EMAIL) in unmasked(actor)
+    return email if revealed else mask_email(email)
+
+
+@needs(Capability.USER_FIND, Capability.USER_WRITE)
+def seen_user(actor: Actor, user: Account) -> UserSeen:
+    """A user as the actor may see them, with the version that the record has after what was changed in it.
+
+    Raises NotFound for staff and admins.
+    """
+    if not isinstance(user, User):
+        raise NotFound
+    db.session.flush()
+    return UserSeen(
+        id=user.id,
+        kind=user.kind,
+        username=user.username,
+        email=email_for(actor, user),
+        email_verified=user.email_verified_at is not None,
+        display_name=user.display_name,
+        state=user.state,
+        plan=plan_of(user).name,
+        time_zone=user.time_zone,
+        language=user.language,
+        created_at=user.created_at,
+        last_seen_at=user.last_seen_at,
+        daily_limit_override=user.daily_limit_override,
+        version=user.version,
+    )
+
+
+@needs(Capability.USER_FIND)
+def open_user(actor: Actor, user_id: UUID) -> UserSeen:
+    """One user, masked. Leaves an audit entry: the user may ask who looked. Raises NotFound."""
+    user = user_record(actor, user_id)
+    record(actor, events.RECORD_VIEWED, target_of(user))
+    return seen_user(actor, user)
 
 
 @needs(Capability.USER_FIND)

@@ -16,7 +16,7 @@ from portal.core import clock, settings
 from portal.core.access import Capability, check_case, needs, recently
 from portal.core.database import db
 from portal.core.errors import Invalid, NotFound
-from portal.core.pages import Page, page_of
+from portal.core.pages import PAGE_SIZE, Page, page_of
 from portal.core.text import Shown, gettext
 from portal.usage.budget import budget_of
 from portal.usage.ledger import Balance, as_turned, book
@@ -93,7 +93,7 @@ def _living_user(user_id: UUID) -> User:
     return user
 
 
-@needs(Capability.OWN_USAGE, Capability.CREDIT_READ, Capability.USER_READ)
+@needs(Capability.OWN_USAGE, Capability.CREDIT_READ)
 def balance_of(actor: Actor, user_id: UUID) -> Balance:
     """What a user may draw on in the present month, as the next use will find it. Raises NotFound."""
     user = _seen_user(actor, user_id)
@@ -105,12 +105,21 @@ def balance_of(actor: Actor, user_id: UUID) -> Balance:
     return as_turned(balance, month, budget_of(user).credits_per_month)
 
 
-@needs(Capability.OWN_USAGE, Capability.CREDIT_READ, Capability.USER_READ, Capability.USER_VIEW_AS)
-def list_ledger(actor: Actor, user_id: UUID, cursor: str | None = None) -> Page[CreditEntry]:
+@needs(Capability.OWN_USAGE, Capability.CREDIT_READ, Capability.USER_VIEW_AS)
+def list_ledger(actor: Actor, user_id: UUID, cursor: str | None = None, *, size: int = PAGE_SIZE) -> Page[CreditEntry]:
     """One page of a user's ledger, newest first. Raises NotFound, Malformed."""
     _seen_user(actor, user_id)
     query = select(CreditEntry).where(CreditEntry.user_id == user_id)
-    return page_of(query, [CreditEntry.created_at.desc(), CreditEntry.id.desc()], cursor, purpose=f"ledger-{user_id}")
+    order = [CreditEntry.created_at.desc(), CreditEntry.id.desc()]
+    return page_of(query, order, cursor, purpose=f"ledger-{user_id}", size=size)
+
+
+@needs(Capability.CREDIT_WRITE, Capability.CREDIT_ADJUST)
+def entry_just_made(actor: Actor, user_id: UUID) -> CreditEntry:
+    """The entry that the actor has just made in this transaction: it holds the balance, so it is the latest one."""
+    query = select(CreditEntry).where(CreditEntry.user_id == user_id, CreditEntry.actor_name == actor.name[:80])
+    newest = query.order_by(CreditEntry.created_at.desc(), CreditEntry.id.desc()).limit(1)
+    return db.session.scalars(newest.execution_options(populate_existing=True)).one()
 
 
 @needs(Capability.OWN_USAGE, Capability.USER_FIND, Capability.CREDIT_READ)
@@ -119,8 +128,7 @@ def sees_ledger(actor: Actor, user_id: UUID) -> bool:
     with the right to see a user's own pages.
     """
     shown = actor.on_behalf_of == user_id and actor.may(Capability.USER_VIEW_AS)
-    reads = actor.may(Capability.CREDIT_READ) or actor.may(Capability.USER_READ)
-    return actor.id == user_id or reads or shown
+    return actor.id == user_id or actor.may(Capability.CREDIT_READ) or shown
 
 
 def _seen_user(actor: Actor, user_id: UUID) -> User:

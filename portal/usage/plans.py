@@ -17,6 +17,7 @@ from portal.core.access import Capability, needs
 from portal.core.database import db
 from portal.core.errors import Conflict, Invalid, NotFound
 from portal.core.ids import new_id
+from portal.core.pages import PAGE_SIZE, Page, page_of
 from portal.core.text import Shown, gettext
 from portal.usage.models import Plan
 from portal.usage.prices import checked_prices
@@ -79,7 +80,13 @@ def list_plans(actor: Actor) -> list[Plan]:
     return list(db.session.scalars(select(Plan).order_by(Plan.name).limit(200)))
 
 
-@needs(Capability.PLAN_READ)
+@needs(Capability.PLAN_READ, Capability.PLAN_CHANGE)
+def plans_page(actor: Actor, cursor: str | None = None, *, size: int = PAGE_SIZE) -> Page[Plan]:
+    """One page of plans, by name. Raises Malformed."""
+    return page_of(select(Plan), [Plan.name, Plan.id], cursor, purpose="plans", size=size)
+
+
+@needs(Capability.PLAN_READ, Capability.PLAN_WRITE)
 def plan_record(actor: Actor, plan_id: UUID) -> Plan:
     """One plan. Raises NotFound."""
     return _found(plan_id)
@@ -94,6 +101,7 @@ def create_plan(actor: Actor, terms: PlanTerms) -> Plan:
     plan = Plan(id=new_id(), created_at=clock.now(), **columns)
     db.session.add(plan)
     record(actor, events.PLAN_CREATED, _target(plan), {"name": plan.name})
+    db.session.flush()
     return plan
 
 
@@ -117,6 +125,7 @@ def edit_plan(actor: Actor, plan_id: UUID, terms: PlanTerms, *, version: int) ->
         for name in changed:
             setattr(plan, name, columns[name])
         record(actor, events.PLAN_EDITED, _target(plan), {"changed": changed})
+        db.session.flush()  # the version that is answered is the new one
     return plan
 
 
@@ -162,6 +171,14 @@ def _target(plan: Plan) -> Target:
 def plan_named(name: str) -> Plan | None:
     """The plan of this name."""
     return db.session.scalars(select(Plan).where(Plan.name == name)).first()
+
+
+def plan_chosen(name: str) -> Plan:
+    """The plan of this name, to give to somebody. Raises Invalid at "plan"."""
+    plan = plan_named(name) if "\0" not in name else None
+    if plan is None:
+        raise Invalid({"plan": gettext("There is no such plan.")})
+    return plan
 
 
 def default_plan() -> Plan:

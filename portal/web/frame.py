@@ -163,6 +163,8 @@ def register_errors(app: Flask) -> None:
 
     @app.errorhandler(StaleDataError)
     def changed_meanwhile(_error: StaleDataError) -> Response:
+        if is_machine_path(request.path):
+            return answer_error(errors.Stale())
         return answer_error(errors.Conflict(gettext("Someone else changed this record in the meantime.")))
 
     @app.errorhandler(IntegrityError)

@@ -100,18 +100,20 @@ def test_nobody_grants_the_reading_of_content_without_holding_it(person: Callabl
 
 
 @pytest.mark.parametrize(
-    ("scope", "permission"),
+    ("scope", "permissions"),
     [
-        ("users:read", "users.read"),
-        ("users:write", "users.write"),
-        ("plans:write", "plans.write"),
-        ("credits:write", "credits.write"),
-        ("audit:read", "audit.read"),
+        ("users:read", ["users.read"]),
+        ("users:write", ["users.write", "users.delete"]),  # every method but GET, so DELETE too
+        ("plans:write", ["plans.write"]),
+        ("credits:write", ["credits.write"]),
+        ("audit:read", ["audit.read"]),
     ],
 )
-def test_a_client_gets_no_right_of_people_that_its_maker_lacks(app: Doorward, scope: str, permission: str) -> None:
-    make_account("cleo", permissions=["clients.manage"])
-    make_account("cora", permissions=["clients.manage", permission])
+def test_a_client_gets_no_right_of_people_that_its_maker_lacks(
+    app: Doorward, scope: str, permissions: list[str]
+) -> None:
+    make_account("cleo", permissions=["clients.manage", *permissions[:-1]])
+    make_account("cora", permissions=["clients.manage", *permissions])
     with pytest.raises(Forbidden):
         create_client(actor_named("cleo"), name="gate", scopes=["keys:verify", scope])
     with transaction():
