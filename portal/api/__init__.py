@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint
 
-from portal.api import audit, auth, keys, message_logs, status_checks, usage, users, well_known
+from portal.api import audit, auth, keys, message_logs, openapi, status_checks, usage, users, well_known
 from portal.web.gates import Audience, guard
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def register(app: Flask) -> None:
     app.register_blueprint(audience)
     anybody = Blueprint("open_api", __name__, url_prefix="/api/v1")
     guard(anybody, Audience.PUBLIC)
-    for module in (auth, keys):
+    for module in (auth, keys, openapi):
         anybody.register_blueprint(module.open_blueprint)
     app.register_blueprint(anybody)
     told = Blueprint("told", __name__)

@@ -9,7 +9,9 @@ import msgspec
 from flask import Blueprint, Response, request
 
 from portal.api.bodies import read_body
+from portal.api.describing import describes
 from portal.api.lists import asked_limit, check_filters
+from portal.api.prompt_shapes import NewPrompt, PromptChange, PromptPage, PromptQuery, PromptShape
 from portal.api.repeating import answer_once
 from portal.api.versions import wanted_version, with_version
 from portal.core.access import Capability
@@ -24,26 +26,11 @@ if TYPE_CHECKING:
 blueprint = Blueprint("users", __name__, url_prefix="/users")
 
 
-class NewPrompt(msgspec.Struct, forbid_unknown_fields=True):
-    """A prompt to keep."""
-
-    title: str
-    content: str
-    response: str | None = None
-
-
-class PromptChange(msgspec.Struct, forbid_unknown_fields=True):
-    """What of a prompt shall change; what is left out stays."""
-
-    title: str | msgspec.UnsetType = msgspec.UNSET
-    content: str | msgspec.UnsetType = msgspec.UNSET
-    response: str | msgspec.UnsetType | None = msgspec.UNSET
-
-
 @blueprint.get("/<uuid:user_id>/prompts")
 @requires(Capability.PROMPT_READ)
+@describes({200: PromptPage}, query=PromptQuery)
 def prompts(user_id: UUID) -> Response:
-    """One page of prompts, changed last first."""
+    """Saved prompts, changed last first."""
     check_filters("q")
     search = request.args.get("q", "")[:200].replace("\0", "")
     page = list_prompts(actor(), user_id, search=search, cursor=request.args.get("cursor"), size=asked_limit())
@@ -52,8 +39,16 @@ def prompts(user_id: UUID) -> Response:
 
 @blueprint.post("/<uuid:user_id>/prompts")
 @requires(Capability.PROMPT_WRITE)
+@describes(
+    {201: PromptShape},
+    body=NewPrompt,
+    repeats=True,
+    versioned=True,
+    example={"title": "Greeting", "content": "Say hello."},
+    shown={"id": "…", "title": "Greeting", "content": "Say hello.", "response": None, "…": "…"},
+)
 def keep_prompt(user_id: UUID) -> Response:
-    """Keep one; the same call again gets the same answer again."""
+    """Keep a prompt; the same call again gets the same answer again."""
     body = read_body(NewPrompt)
     said = PromptWords(body.title, body.content, body.response)
     answer = answer_once(lambda: _item(create_prompt(actor(), user_id, said)), 201)
@@ -62,15 +57,17 @@ def keep_prompt(user_id: UUID) -> Response:
 
 @blueprint.get("/<uuid:user_id>/prompts/<uuid:prompt_id>")
 @requires(Capability.PROMPT_READ)
+@describes({200: PromptShape}, versioned=True)
 def prompt(user_id: UUID, prompt_id: UUID) -> Response:
-    """One prompt."""
+    """One saved prompt."""
     return _shown(prompt_of(actor(), user_id, prompt_id))
 
 
 @blueprint.patch("/<uuid:user_id>/prompts/<uuid:prompt_id>")
 @requires(Capability.PROMPT_WRITE)
+@describes({200: PromptShape}, body=PromptChange, versioned=True, example={"response": "Hello!"})
 def edit_prompt(user_id: UUID, prompt_id: UUID) -> Response:
-    """Change one, such as by its response."""
+    """Change a prompt, such as by its response."""
     body, who = read_body(PromptChange), actor()
     there = prompt_of(who, user_id, prompt_id)
     said = PromptWords(
@@ -83,8 +80,9 @@ def edit_prompt(user_id: UUID, prompt_id: UUID) -> Response:
 
 @blueprint.delete("/<uuid:user_id>/prompts/<uuid:prompt_id>")
 @requires(Capability.PROMPT_WRITE)
+@describes({204: None}, versioned=True)
 def drop_prompt(user_id: UUID, prompt_id: UUID) -> Response:
-    """Delete one for good."""
+    """Delete a prompt for good."""
     who = actor()
     there = prompt_of(who, user_id, prompt_id)
     delete_prompt(who, user_id, prompt_id, version=wanted_version(there.version))
