@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from portal.api.changes import VERSION
 from portal.api.describing import Description, description_of
 from portal.api.operations import HEADERS, address_of, operation_of
 from portal.api.problem_shapes import ProblemShape, TokenErrorShape
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from flask import Flask
     from werkzeug.routing import Rule
 
-# Of the contract, not of the program: it grows by what is compatible, as docs/api-changes.md says.
-VERSION = "1.0"
 PREFIXES = ("/api/v1/", "/.well-known/")
 REF = "#/components/schemas/{name}"
 ABOUT = """JSON in and out. Fields that are not known are refused. Errors are problem documents (RFC 9457); `type` of
