@@ -42,6 +42,7 @@ from portal.tokens.families import begin_family
 from portal.web.frame import Doorward
 from portal.web.identity import COOKIE_KEY
 from tests.builders import share_builders
+from tests.described import check_answer
 from tests.people import make_account
 from tests.postgres import PostgresServer
 from tests.servers import Server, running_server
@@ -136,11 +137,13 @@ def settings_for(database_url: str, folder: Path, given: dict[str, Any]) -> Sett
 
 class ApartClient(FlaskClient):
     """Sends each request in a context of its own, as a server does: what one request leaves in `g` (who acts, that
-    there is no viewer) and in its database session is not the next one's. The test sees the rows as they are then."""
+    there is no viewer) and in its database session is not the next one's. The test sees the rows as they are then.
+    What the API answers is held against its document."""
 
     def open(self, *args: Any, **kwargs: Any) -> TestResponse:
         """Send a request."""
         answer = contextvars.Context().run(super().open, *args, **kwargs)
+        check_answer(self.application, answer)
         if has_app_context():
             db.session.expire_all()
         return answer

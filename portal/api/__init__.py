@@ -15,20 +15,16 @@ from portal.api import (
     keys,
     me,
     me_activity,
+    me_credits,
     me_keys,
     me_message_logs,
     me_prompts,
     me_sessions,
-    message_logs,
-    registering,
-    status_checks,
-    usage,
-    user_prompts,
-    me_credits,
-    me_prompts,
     me_usage,
     message_logs,
+    openapi,
     plans,
+    registering,
     status_checks,
     usage,
     user_credits,
@@ -46,8 +42,13 @@ RESOURCES = (
     audit,
     auth,
     keys,
+    me,
+    me_activity,
     me_credits,
+    me_keys,
+    me_message_logs,
     me_prompts,
+    me_sessions,
     me_usage,
     message_logs,
     plans,
@@ -58,21 +59,19 @@ RESOURCES = (
     user_usage,
     users,
 )
+FOR_ANYBODY = (auth, keys, openapi, registering)
 
 
 def register(app: Flask) -> None:
     """Hang the door in."""
     audience = Blueprint("api", __name__, url_prefix="/api/v1")
     guard(audience, Audience.MACHINE)
-    for module in (audit, auth, keys, message_logs, status_checks, usage):
-        audience.register_blueprint(module.blueprint)
-    for module in (me, me_activity, me_keys, me_message_logs, me_prompts, me_sessions, user_prompts):
     for module in RESOURCES:
         audience.register_blueprint(module.blueprint)
     app.register_blueprint(audience)
     anybody = Blueprint("open_api", __name__, url_prefix="/api/v1")
     guard(anybody, Audience.PUBLIC)
-    for module in (auth, keys, registering):
+    for module in FOR_ANYBODY:
         anybody.register_blueprint(module.open_blueprint)
     app.register_blueprint(anybody)
     told = Blueprint("told", __name__)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, request
 
+from portal.api.audit_shapes import AuditPage, AuditQuery
+from portal.api.describing import describes
 from portal.api.lists import asked_instant, asked_limit, check_filters
 from portal.audit.events import EVENTS
 from portal.audit.exporting import told_entry
@@ -26,8 +28,9 @@ blueprint = Blueprint("audit", __name__, url_prefix="/audit")
 
 @blueprint.get("")
 @requires(Capability.AUDIT_READ)
+@describes({200: AuditPage}, query=AuditQuery)
 def entries() -> Response:
-    """One page of entries. `actor` and `target` are ids, or usernames of accounts."""
+    """Entries of the audit log, newest first. `actor` and `target` are ids, or usernames of accounts."""
     check_filters("actor", "target", "event", "from", "to", "request_id", "case", "address", "result")
     wanted = AuditFilter(
         event=_event(),

@@ -21,21 +21,22 @@ JSON = "application/json"
 class Description:
     """What one route takes and gives. `answers` maps each status of success to the shape of its body; None: no body.
 
-    `query` is a shape whose fields are the parameters of the address. `repeats`: Idempotency-Key means something.
+    `filters` is a shape whose fields are the parameters of the address. `repeats`: Idempotency-Key means something.
     `versioned`: the answer has an ETag; with a body or DELETE, If-Match is heeded. `reason`, `case`: the headers
     X-Reason and X-Case are. `errors` are statuses beside those that follow from the rest. `example` is the body of a
     request that succeeds, and `shown` what it is answered with: both are run as a test. `takes` are media types of the
-    body, and `gives` of the answer.
+    body, and `gives` of the answer. `by_key`: an API key is the credential. A shape may be a JSON schema as it stands.
     """
 
-    answers: dict[int, Shape | None]
+    answers: dict[int, Shape | Any | None]
     body: Shape | Any | None = None
-    query: Shape | None = None
+    filters: Shape | None = None
     repeats: bool = False
     versioned: bool = False
     reason: bool = False
     case: bool = False
     oauth: bool = False
+    by_key: bool = False
     errors: tuple[int, ...] = ()
     takes: tuple[str, ...] = (JSON,)
     gives: str = JSON
@@ -46,11 +47,16 @@ class Description:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-def describes(answers: dict[int, Shape | None], **said: Any) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Say for the document what this view takes and gives: see Description. Its docstring is the summary."""
+def describes(
+    answers: dict[int, Shape | Any | None], *, query: Shape | None = None, **said: Any
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Say for the document what this view takes and gives: see Description, whose `filters` are given as `query`.
+
+    The first line of the view's docstring is the summary.
+    """
 
     def dress(view: Callable[P, R]) -> Callable[P, R]:
-        view.__description__ = Description(answers, **said)  # type: ignore[attr-defined]  # read by the document
+        view.__description__ = Description(answers, filters=query, **said)  # type: ignore[attr-defined]  # read by the document
         return view
 
     return dress

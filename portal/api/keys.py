@@ -9,8 +9,10 @@ import orjson
 from flask import Blueprint, Response, request
 
 from portal.api.bodies import check_json, check_model, check_text, decode, json_body, read_body
+from portal.api.describing import describes
 from portal.api.repeating import answer_of, repeat_here
 from portal.api.shapes import answer_shape
+from portal.api.spending_shapes import KeyDecisionShape, KeyDecisionsShape, OwnKeyShape, ReceivedShape
 from portal.core.access import Capability
 from portal.core.errors import Invalid, Unauthenticated
 from portal.core.text import gettext
@@ -110,19 +112,34 @@ def answer_verify_many(who: Actor, body: bytes, repeat: Repeat | None) -> bytes 
 
 @blueprint.post("/verify")
 @requires(Capability.KEY_VERIFY)
+@describes(
+    {200: KeyDecisionShape},
+    body=VerifyShape,
+    repeats=True,
+    example={"key": "dw_…", "cost": {"conversations": 1}, "scopes": ["chat"]},
+    shown={"valid": False, "code": "KEY_UNKNOWN", "decision_id": "…"},
+)
 def verify_key() -> Response:
-    """Check and spend; always 200 when the question could be answered."""
+    """Check a key and spend; always 200 when the question could be answered."""
     return answer_of(answer_verify(actor(), json_body(), repeat_here()))
 
 
 @blueprint.post("/verify-many")
 @requires(Capability.KEY_VERIFY)
+@describes(
+    {200: KeyDecisionsShape},
+    body=ManyShape,
+    repeats=True,
+    example={"items": [{"key": "dw_…"}]},
+    shown={"items": [{"valid": False, "code": "KEY_UNKNOWN", "decision_id": "…"}]},
+)
 def verify_keys() -> Response:
     """Up to 100 questions, answered in their order and committed together."""
     return answer_of(answer_verify_many(actor(), json_body(), repeat_here()))
 
 
 @open_blueprint.post("/leaked")
+@describes({202: ReceivedShape}, body=LeakedShape, example={"key": "dw_…"}, shown={"status": "received"})
 def take_leaked() -> Response:
     """Whoever finds a key may hand it in; the answer is the same whether or not it is one."""
     found = read_body(LeakedShape)
@@ -131,6 +148,7 @@ def take_leaked() -> Response:
 
 
 @open_blueprint.get("/self")
+@describes({200: OwnKeyShape}, by_key=True, errors=(401,))
 def show_self() -> Response:
     """State and limits of the key that asks; spends nothing. The key is the credential of this one route."""
     kind, _, told = request.headers.get("Authorization", "").partition(" ")

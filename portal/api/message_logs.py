@@ -8,8 +8,10 @@ from uuid import UUID
 from flask import Blueprint, Response, request
 
 from portal.api.bodies import require_media_type
+from portal.api.describing import describes
 from portal.api.lists import asked_instant
-from portal.api.pushing import MEDIA_TYPES, answer_push
+from portal.api.log_shapes import LogPage, LogQuery, ReadLogShape, RecordShape, RecordsShape
+from portal.api.pushing import MEDIA_TYPES, Answer, answer_push
 from portal.api.reasons import actor_with_reason, reason_given
 from portal.core.access import Capability
 from portal.core.errors import Forbidden, Invalid
@@ -26,16 +28,34 @@ FILTERS = {"q", "user_id", "model", "conversation_id", "from", "to", "limit", "c
 
 @blueprint.post("")
 @requires(Capability.LOG_WRITE)
+@describes(
+    {202: Answer},
+    body=[RecordShape, RecordsShape],
+    takes=MEDIA_TYPES,
+    example={
+        "id": "4711",
+        "username": "alice",
+        "model": "m-1",
+        "messages": [{"role": "user", "content": "Hello?"}, {"role": "assistant", "content": "Hello!"}],
+    },
+    shown={
+        "accepted": 1,
+        "duplicate": 0,
+        "rejected": 0,
+        "results": [{"id": "4711", "status": "accepted", "error": None}],
+    },
+)
 def push_logs() -> Response:
-    """202 only once what was accepted is durable."""
+    """Push logs; 202 only once what was accepted is durable."""
     media_type = require_media_type(MEDIA_TYPES)
     return bytes_response(answer_push(actor(), request.get_data(), media_type), 202)
 
 
 @blueprint.get("")
 @requires(Capability.LOG_READ)
+@describes({200: LogPage}, query=LogQuery, reason=True)
 def list_message_logs() -> Response:
-    """One page of metadata, newest first. Whoever may read content searches the words, and says why."""
+    """Metadata of logs, newest first. Whoever may read content searches the words, and says why."""
     unknown = sorted(set(request.args) - FILTERS)
     if unknown:
         raise Invalid({"/" + unknown[0]: gettext("There is no such filter.")})
@@ -57,6 +77,7 @@ def list_message_logs() -> Response:
 
 @blueprint.get("/<uuid:log_id>")
 @requires(Capability.LOG_READ)
+@describes({200: ReadLogShape}, reason=True)
 def show_message_log(log_id: UUID) -> Response:
     """One log: its metadata, and for a reason (X-Reason) what was said."""
     log, state = see_log(actor(), log_id)

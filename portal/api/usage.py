@@ -10,9 +10,11 @@ import orjson
 from flask import Blueprint, Response
 
 from portal.api.bodies import check_model, check_text, decode, json_body, read_body
+from portal.api.describing import describes
 from portal.api.keys import CostShape, Units, check_scopes
 from portal.api.repeating import answer_of, answer_once, repeat_here
 from portal.api.shapes import settled_shape, taken_shape, user_shape, verdict_shape
+from portal.api.spending_shapes import DecisionShape, LeaseAnswerShape, RefundedShape, SettledShape
 from portal.core.access import Capability
 from portal.core.errors import Invalid
 from portal.core.ids import parse_id
@@ -117,6 +119,13 @@ def answer_consume(who: Actor, told: bytes, repeat: Repeat | None) -> bytes | Re
 
 @blueprint.post("/consume")
 @requires(Capability.USAGE_CONSUME)
+@describes(
+    {200: DecisionShape},
+    body=ConsumeShape,
+    repeats=True,
+    example={"username": "alice", "cost": {"conversations": 1}},
+    shown={"valid": True, "code": "VALID", "…": "…"},
+)
 def consume_units() -> Response:
     """Spend for a user by id or username; always 200 when the question could be answered."""
     return answer_of(answer_consume(actor(), json_body(), repeat_here()))
@@ -124,6 +133,7 @@ def consume_units() -> Response:
 
 @blueprint.post("/refund")
 @requires(Capability.USAGE_CONSUME)
+@describes({200: RefundedShape}, body=RefundShape, repeats=True, errors=(404, 409))
 def refund_decision() -> Response:
     """Take a decision back, once."""
     body = read_body(RefundShape)
@@ -142,6 +152,13 @@ def refund_decision() -> Response:
 
 @blueprint.post("/leases")
 @requires(Capability.USAGE_LEASE)
+@describes(
+    {200: LeaseAnswerShape},
+    body=LeaseShape,
+    repeats=True,
+    example={"username": "alice", "conversations": 5, "ttl_s": 60},
+    shown={"valid": True, "code": "VALID", "granted": {"conversations": 5, "credits": 0}, "…": "…"},
+)
 def open_lease() -> Response:
     """Spend a block in advance; as much of it as there is."""
     body = read_body(LeaseShape)
@@ -169,6 +186,7 @@ def open_lease() -> Response:
 
 @blueprint.post("/leases/<uuid:lease_id>/settle")
 @requires(Capability.USAGE_LEASE)
+@describes({200: SettledShape}, body=SettleShape, repeats=True)
 def settle(lease_id: UUID) -> Response:
     """Report what was used; the final report gives the rest back."""
     body = read_body(SettleShape)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
 from flask import Blueprint, Response
 
+from portal.api.describing import describes
 from portal.core import access, settings
 from portal.tokens.access_tokens import ACCOUNT_SCOPE, issuer
 from portal.tokens.signing_keys import key_set
@@ -14,7 +18,31 @@ blueprint = Blueprint("well_known", __name__, url_prefix="/.well-known")
 KEPT_S = 300
 
 
+class KeySetShape(msgspec.Struct):
+    """A JSON Web Key Set (RFC 7517)."""
+
+    keys: list[dict[str, Any]]
+
+
+class MetadataShape(msgspec.Struct):
+    """Authorization server metadata (RFC 8414)."""
+
+    issuer: str
+    token_endpoint: str
+    revocation_endpoint: str
+    introspection_endpoint: str
+    jwks_uri: str
+    grant_types_supported: list[str]
+    response_types_supported: list[str]
+    scopes_supported: list[str]
+    token_endpoint_auth_methods_supported: list[str]
+    revocation_endpoint_auth_methods_supported: list[str]
+    introspection_endpoint_auth_methods_supported: list[str]
+    service_documentation: str
+
+
 @blueprint.get("/jwks.json")
+@describes({200: KeySetShape}, tag="auth")
 def keys() -> Response:
     """The public keys of access tokens."""
     response = json_response(key_set())
@@ -23,6 +51,7 @@ def keys() -> Response:
 
 
 @blueprint.get("/oauth-authorization-server")
+@describes({200: MetadataShape}, tag="auth")
 def metadata() -> Response:
     """What this authorization server offers."""
     base = f"{issuer()}/api/v1/auth"

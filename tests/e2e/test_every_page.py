@@ -14,6 +14,7 @@ from tests.servers import Server
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 PUBLIC = ["/", "/sign-in", "/sign-in/passkey", "/register", "/forgotten", "/status", "/nowhere", "/reset/no-such-token"]
+PUBLIC += ["/api/docs/errors", "/api/docs/changes"]  # /api/docs has a test of its own
 ACCOUNT = [
     "/account",
     "/account/keys",

@@ -380,6 +380,9 @@ POST /staff/users/<uuid:user_id>/view/end          401 404 403 302 302 404 404 4
 GET  /staff/users/<uuid:user_id>/view/refusals/<uuid:decision_id> 302 404 403 302 302 404 404 302
 GET  /static/<path:filename>                       200 200 200 200 200 200 200 200
 GET  /status                                       200 200 200 200 200 200 200 200
+GET  /api/docs                                     200 200 200 200 200 200 200 200
+GET  /api/docs/changes                             200 200 200 200 200 200 200 200
+GET  /api/docs/errors                              200 200 200 200 200 200 200 200
 POST /theme                                        302 302 302 302 302 302 302 302
 POST /sign-out                                     302 302 302 302 302 302 302 302
 """

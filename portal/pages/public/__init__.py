@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from flask import Blueprint
 
 from portal.pages.public import (
+    api_docs,
     confirm,
     factor,
     forgotten,
@@ -48,6 +49,7 @@ SUBJECTS = (
     setup,
     theme,
     status,
+    api_docs,
 )
 
 
