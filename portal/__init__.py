@@ -21,6 +21,7 @@ from portal.web.faces import register_faces
 from portal.web.frame import Doorward, register_errors
 from portal.web.identity import register_identity
 from portal.web.languages import register_languages
+from portal.web.limits import register_limits
 from portal.web.logs import set_up_logs
 from portal.web.requests import register_requests
 
@@ -39,6 +40,7 @@ def create_app(settings: Settings) -> Doorward:
     _connect_database(app, settings)
     register_requests(app)
     register_identity(app)
+    register_limits(app)
     register_languages(app)
     protect_forms(app)
     register_errors(app)

@@ -11,6 +11,7 @@ from flask import Blueprint
 
 from portal.api import audit, auth, keys, message_logs, status_checks, usage, users, well_known
 from portal.web.gates import Audience, guard
+from portal.web.limits import count_address
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -25,6 +26,7 @@ def register(app: Flask) -> None:
     app.register_blueprint(audience)
     anybody = Blueprint("open_api", __name__, url_prefix="/api/v1")
     guard(anybody, Audience.PUBLIC)
+    anybody.before_request(count_address)
     for module in (auth, keys):
         anybody.register_blueprint(module.open_blueprint)
     app.register_blueprint(anybody)

@@ -196,6 +196,15 @@ class Settings(BaseModel):
     password_grant: bool = Field(True, description="Offer OAuth's password grant to first-party clients.")
     access_token_ttl_s: int = Field(900, ge=60, le=3600, description="Seconds for which an access token is good.")
     token_algorithm: Literal["EdDSA", "RS256"] = Field("EdDSA", description="Algorithm of access tokens.")
+    api_rate_per_minute: int = Field(
+        600, ge=0, le=1_000_000, description="Calls of the API a minute that an account has; 0 is no bound."
+    )
+    api_address_rate_per_minute: int = Field(
+        600,
+        ge=0,
+        le=1_000_000,
+        description="Calls a minute of an address at what the API offers without a token; 0 is no bound.",
+    )
     staff_credit_cap: int = Field(1000, ge=0, description="Credits that one level 3 adjustment may move.")
     staff_reveals_per_day: int = Field(50, ge=0, description="Fields one staff member may reveal in a day.")
     reveal_open_s: int = Field(

@@ -293,4 +293,5 @@ def _actor_of_client(client: KnownClient, environ: WSGIEnvironment) -> Actor:
         credential="client token",
         address=_address_of(environ.get("REMOTE_ADDR") or ""),
         request_id=environ.get(REQUEST_ID),
+        rate=client.rate,
     )
