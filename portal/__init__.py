@@ -15,6 +15,7 @@ from portal.core import clock, database
 from portal.core import settings as current_settings
 from portal.core.database import db
 from portal.core.places import migrations_dir, static_dir, templates_dir
+from portal.web.cors import Cors, register_preflights
 from portal.web.csrf import protect_forms
 from portal.web.envelope import Envelope
 from portal.web.faces import register_faces
@@ -26,6 +27,8 @@ from portal.web.logs import set_up_logs
 from portal.web.requests import register_requests
 
 if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
     from portal.core.settings import Settings
 
 __version__ = "0.1.0"
@@ -39,6 +42,8 @@ def create_app(settings: Settings) -> Doorward:
     _carry_settings(app, settings)
     _connect_database(app, settings)
     register_requests(app)
+    if settings.cors_origins:
+        register_preflights(app)
     register_identity(app)
     register_limits(app)
     register_languages(app)
@@ -48,7 +53,10 @@ def create_app(settings: Settings) -> Doorward:
     pages.register(app)
     api.register(app)
     ops.register(app)
-    app.wsgi_app = Envelope(Express(app, app.wsgi_app, settings), settings)  # type: ignore[method-assign]  # as Flask says
+    opened: WSGIApplication = Express(app, app.wsgi_app, settings)
+    if settings.cors_origins:
+        opened = Cors(opened, settings.cors_origins)
+    app.wsgi_app = Envelope(opened, settings)  # type: ignore[method-assign]  # as Flask says
     if settings.trusted_proxies:
         count = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]  # as Flask says

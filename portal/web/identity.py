@@ -15,7 +15,7 @@ from portal.accounts.models import Account, Kind, StaffMember
 from portal.clients.service import TOKEN_PREFIX, KnownClient, client_of_token, kept_client
 from portal.core import access, settings
 from portal.core.actor import Actor, ActorKind, nobody
-from portal.core.errors import Unauthenticated
+from portal.core.errors import TokenNeeded
 from portal.core.text import gettext
 from portal.signin.devices import KEPT_FOR, Browser
 from portal.signin.grants import actor_of_access_token
@@ -252,13 +252,13 @@ def leave_session() -> str | None:
 def machine_actor() -> Actor:
     """Who comes with this request's bearer token: a service client, or an account by an access token.
 
-    Raises Unauthenticated.
+    Raises TokenNeeded.
     """
     environ = unwrapped(request).environ
     token = _bearer_of(environ)
     made = client_in(environ) if token.startswith(TOKEN_PREFIX) else _actor_of_access_token(token, environ)
     if made is None:
-        raise Unauthenticated
+        raise TokenNeeded
     return made
 
 
