@@ -21,12 +21,14 @@ from portal.core import clock, database
 from portal.core import settings as current_settings
 from portal.core.database import db
 from portal.core.places import migrations_dir, static_dir, templates_dir
+from portal.web.cors import Cors, register_preflights
 from portal.web.csrf import protect_forms
 from portal.web.envelope import Envelope
 from portal.web.faces import register_faces
 from portal.web.frame import Doorward, register_errors
 from portal.web.identity import register_identity
 from portal.web.languages import register_languages
+from portal.web.limits import register_limits
 from portal.web.logs import set_up_logs
 from portal.web.requests import register_requests
 
@@ -34,6 +36,8 @@ gc.freeze()
 gc.enable()
 
 if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
     from portal.core.settings import Settings
 
 __version__ = "0.1.0"
@@ -47,7 +51,10 @@ def create_app(settings: Settings) -> Doorward:
     _carry_settings(app, settings)
     _connect_database(app, settings)
     register_requests(app)
+    if settings.cors_origins:
+        register_preflights(app)
     register_identity(app)
+    register_limits(app)
     register_languages(app)
     protect_forms(app)
     register_errors(app)
@@ -55,7 +62,10 @@ def create_app(settings: Settings) -> Doorward:
     pages.register(app)
     api.register(app)
     ops.register(app)
-    app.wsgi_app = Envelope(Express(app, app.wsgi_app, settings), settings)  # type: ignore[method-assign]  # as Flask says
+    opened: WSGIApplication = Express(app, app.wsgi_app, settings)
+    if settings.cors_origins:
+        opened = Cors(opened, settings.cors_origins)
+    app.wsgi_app = Envelope(opened, settings)  # type: ignore[method-assign]  # as Flask says
     if settings.trusted_proxies:
         count = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]  # as Flask says

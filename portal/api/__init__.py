@@ -34,6 +34,7 @@ from portal.api import (
     well_known,
 )
 from portal.web.gates import Audience, guard
+from portal.web.limits import count_address
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -72,6 +73,8 @@ def register(app: Flask) -> None:
     anybody = Blueprint("open_api", __name__, url_prefix="/api/v1")
     guard(anybody, Audience.PUBLIC)
     for module in FOR_ANYBODY:
+    anybody.before_request(count_address)
+    for module in (auth, keys):
         anybody.register_blueprint(module.open_blueprint)
     app.register_blueprint(anybody)
     told = Blueprint("told", __name__)

@@ -2,8 +2,8 @@
 as the spending itself.
 
 It takes only what it knows in full: an exact path, POST, a JSON body of known length, no query, a known host, a client
-that may. All else goes the way of every request, through the gates and to the same functions; so does every error, to
-be told by the one place that tells errors.
+that may and whose calls are not counted. All else goes the way of every request, through the gates and to the same
+functions; so does every error, to be told by the one place that tells errors.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class Express:
 
 def _handled(environ: WSGIEnvironment, route: Route, length: int, who: Actor | None) -> bytes | Replay | None:
     # Before the body: a stranger who sends half of one and waits would hold a thread.
-    if who is None or route.capability not in who.capabilities:
+    if who is None or who.rate is not None or route.capability not in who.capabilities:
         return None
     body = environ["wsgi.input"].read(length)
     environ["wsgi.input"] = BytesIO(body)

@@ -137,6 +137,9 @@ KEY_ROTATED = _event(
 KEY_REVOKED = _event("key.revoked", words("revoked an API key"), "name", "prefix", personal=("name",))
 KEY_LEAKED = _event("key.leaked", words("handed in a leaked API key"), "name", "prefix", personal=("name",))
 CLIENT_CREATED = _event("client.created", words("created a service client"), "name", "scopes")
+CLIENT_RATE_CHANGED = _event(
+    "client.rate_changed", words("changed how often a service client may call"), "name", "from", "to"
+)
 CLIENT_DISABLED = _event("client.disabled", words("disabled a service client"), "name")
 USAGE_WARNINGS_SET = _event("usage.warnings_set", words("chose about usage warnings by mail"), "on")
 CREDITS_GRANTED = _event("credits.granted", words("granted credits"), "amount", "balance")

@@ -131,11 +131,13 @@ def client() -> None:
 @client.command("create")
 @click.option("--name", required=True)
 @click.option("--scope", "scopes", multiple=True, required=True)
+@click.option("--rate", type=int, help="Calls a minute that it has; without it they are not counted.")
 @in_frame
-def client_create(name: str, scopes: tuple[str, ...]) -> None:
+def client_create(name: str, scopes: tuple[str, ...], rate: int | None) -> None:
     """Make a client; its token is printed this once, as JSON."""
-    made, token = create_client(operator_actor(), name=name, scopes=list(scopes))
-    echo_json({"id": str(made.id), "name": made.name, "scopes": made.scopes, "token": token})
+    made, token = create_client(operator_actor(), name=name, scopes=list(scopes), rate_per_minute=rate)
+    shown = {"id": str(made.id), "name": made.name, "scopes": made.scopes, "rate_per_minute": made.rate_per_minute}
+    echo_json({**shown, "token": token})
 
 
 @client.command("list")
@@ -146,7 +148,8 @@ def client_list() -> None:
 
 
 def _client(row: ServiceClient) -> dict[str, Any]:
-    return {"id": row.id, "name": row.name, "scopes": row.scopes, "disabled_at": row.disabled_at}
+    told = {"id": row.id, "name": row.name, "scopes": row.scopes, "rate_per_minute": row.rate_per_minute}
+    return {**told, "disabled_at": row.disabled_at}
 
 
 @main.command()

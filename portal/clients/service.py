@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 TOKEN_PREFIX = "dwc_"  # noqa: S105  # the public prefix of tokens, not one
 MOST_KEPT = 1_000
+MOST_RATE = 1_000_000
 COLUMNS = "id, name, scopes, disabled_at, rate_per_minute"
 SQLITE, POSTGRES = both(
     {
@@ -40,8 +41,11 @@ _kept: dict[str, tuple[KnownClient, str, dict[str, Any], Any]] = {}
 
 @needs(Capability.CLIENT_MANAGE)
 @recently(factor=True)
-def create_client(actor: Actor, *, name: str, scopes: list[str]) -> tuple[ServiceClient, str]:
+def create_client(
+    actor: Actor, *, name: str, scopes: list[str], rate_per_minute: int | None = None
+) -> tuple[ServiceClient, str]:
     """A new client and its token, which is shown this once. Raises Invalid, Forbidden."""
+    _check_rate(rate_per_minute)
     try:
         name = clean_line(name)
     except BadName as error:
@@ -62,12 +66,39 @@ def create_client(actor: Actor, *, name: str, scopes: list[str]) -> tuple[Servic
         digest=crypto.digest(token),
         hint=token[:9],
         scopes=sorted(set(scopes)),
+        rate_per_minute=rate_per_minute,
         created_at=clock.now(),
         created_by=actor.name,
     )
     db.session.add(client)
     record(actor, events.CLIENT_CREATED, target_of(client), {"name": name, "scopes": client.scopes})
+    if rate_per_minute is not None:
+        _note_rate(actor, client, None)
     return client, token
+
+
+def _note_rate(actor: Actor, client: ServiceClient, before: int | None) -> None:
+    facts = {"name": client.name, "from": before, "to": client.rate_per_minute}
+    record(actor, events.CLIENT_RATE_CHANGED, target_of(client), facts)
+
+
+def _check_rate(rate_per_minute: int | None) -> None:
+    if rate_per_minute is not None and not 1 <= rate_per_minute <= MOST_RATE:
+        words = gettext("A whole number from 1 to %(most)s.", most=MOST_RATE)
+        raise Invalid({"rate_per_minute": words})
+
+
+@needs(Capability.CLIENT_MANAGE)
+@recently(factor=True)
+def change_rate(actor: Actor, client_id: UUID, rate_per_minute: int | None) -> ServiceClient:
+    """Give a client another rate, felt from its next call on; None is no bound. Raises Invalid, NotFound."""
+    _check_rate(rate_per_minute)
+    client = client_record(actor, client_id)
+    before = client.rate_per_minute
+    if before != rate_per_minute:
+        client.rate_per_minute = rate_per_minute
+        _note_rate(actor, client, before)
+    return client
 
 
 def target_of(client: ServiceClient) -> Target:
@@ -82,11 +113,18 @@ def list_clients(actor: Actor) -> list[ServiceClient]:
 
 
 @needs(Capability.CLIENT_MANAGE)
-def disable_client(actor: Actor, client_id: UUID) -> ServiceClient:
-    """End a client for good: its token is refused from the next request on. Twice is as good as once."""
+def client_record(actor: Actor, client_id: UUID) -> ServiceClient:
+    """One client, also a disabled one. Raises NotFound."""
     client = db.session.get(ServiceClient, client_id)
     if client is None:
         raise NotFound
+    return client
+
+
+@needs(Capability.CLIENT_MANAGE)
+def disable_client(actor: Actor, client_id: UUID) -> ServiceClient:
+    """End a client for good: its token is refused from the next request on. Twice is as good as once."""
+    client = client_record(actor, client_id)
     if client.disabled_at is None:
         client.disabled_at = clock.now()
         record(actor, events.CLIENT_DISABLED, target_of(client), {"name": client.name})

@@ -40,7 +40,8 @@ class Actor(msgspec.Struct, frozen=True, gc=False):
     `rank` orders who may act on whom; `credential` names how it came in (session, client token …). Of a person,
     `session_id` is where they are signed in, `entered_at` when they last proved who they are there, `proven_at` when
     they last did with a second factor (or without one where none is set up). Of staff, `case` is the number of the case
-    in which they act, and `case_of` the user whom it is about.
+    in which they act, and `case_of` the user whom it is about. Of a service client, `rate` is how many calls a minute
+    it has; None is no bound.
     """
 
     kind: ActorKind
@@ -58,6 +59,7 @@ class Actor(msgspec.Struct, frozen=True, gc=False):
     session_id: UUID | None = None
     entered_at: datetime | None = None
     proven_at: datetime | None = None
+    rate: int | None = None
 
     def may(self, capability: Capability) -> bool:
         """Whether this actor holds the capability."""

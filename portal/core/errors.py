@@ -45,6 +45,16 @@ class Unauthenticated(PortalError):
     words = lazy_gettext("A valid credential is needed here.")
 
 
+class TokenNeeded(Unauthenticated):
+    """A program comes without a token, or with one that is not good."""
+
+    title = lazy_gettext("A bearer token is needed")
+    words = lazy_gettext(
+        "Send the header Authorization: Bearer with an access token, or with the token of a service client. "
+        "One that was sent is not good, or is good no more."
+    )
+
+
 class SignInNeeded(Unauthenticated):
     """A page needs somebody to be signed in; the frame leads to the sign-in page."""
 
@@ -104,6 +114,15 @@ class NotFound(PortalError):
     code = "NOT_FOUND"
     title = lazy_gettext("Not found")
     words = lazy_gettext("There is nothing here. It may have been moved or removed.")
+
+
+class WrongMethod(PortalError):
+    """There is something, but not for this method; the header Allow says for which."""
+
+    status = 405
+    code = "METHOD_NOT_ALLOWED"
+    title = lazy_gettext("Not with this method")
+    words = lazy_gettext("This address takes other methods; the header Allow names them.")
 
 
 class Conflict(PortalError):

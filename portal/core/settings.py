@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from dotenv import dotenv_values
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
+from portal.core.origins import is_origin
 from portal.core.own_secrets import keys_of, made_secrets
 from portal.core.provider_terms import ProviderTerms, read_providers
 from portal.core.text import BadName, canonical_email
@@ -139,7 +140,9 @@ class Settings(BaseModel):
     admin_allowed_networks: Words = Field(
         [], description="Networks from which admins may sign in, comma separated; empty is all."
     )
-    cors_origins: Words = Field([], description="Origins whose pages may call the API, comma separated.")
+    cors_origins: Words = Field(
+        [], description="Origins whose pages may call the API, comma separated, as https://app.example.org."
+    )
     smtp_url: str = Field(
         "console", description="smtp://user:password@host:587, smtps://…, console (prints mails), or none."
     )
@@ -196,6 +199,15 @@ class Settings(BaseModel):
     password_grant: bool = Field(True, description="Offer OAuth's password grant to first-party clients.")
     access_token_ttl_s: int = Field(900, ge=60, le=3600, description="Seconds for which an access token is good.")
     token_algorithm: Literal["EdDSA", "RS256"] = Field("EdDSA", description="Algorithm of access tokens.")
+    api_rate_per_minute: int = Field(
+        600, ge=0, le=1_000_000, description="Calls of the API a minute that an account has; 0 is no bound."
+    )
+    api_address_rate_per_minute: int = Field(
+        600,
+        ge=0,
+        le=1_000_000,
+        description="Calls a minute of an address at what the API offers without a token; 0 is no bound.",
+    )
     staff_credit_cap: int = Field(1000, ge=0, description="Credits that one level 3 adjustment may move.")
     staff_reveals_per_day: int = Field(50, ge=0, description="Fields one staff member may reveal in a day.")
     reveal_open_s: int = Field(
@@ -229,6 +241,14 @@ class Settings(BaseModel):
     def _networks(cls, value: list[str]) -> list[str]:
         for network in value:
             ipaddress.ip_network(network, strict=False)
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: list[str]) -> list[str]:
+        for origin in value:
+            if not is_origin(origin):
+                raise ValueError(f"{origin!r} is no origin as browsers send it, such as https://app.example.org")
         return value
 
     @field_validator("key_scopes")

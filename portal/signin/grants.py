@@ -169,6 +169,7 @@ def _client_of(claims: Claims, address: str | None, request_id: str | None) -> A
         credential="access token",
         address=address,
         request_id=request_id,
+        rate=client.rate,
     )
 
 

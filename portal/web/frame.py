@@ -37,7 +37,7 @@ BY_STATUS: dict[int, type[PortalError]] = {
     401: errors.Unauthenticated,
     403: errors.Forbidden,
     404: errors.NotFound,
-    405: errors.NotFound,
+    405: errors.WrongMethod,
     413: errors.TooLarge,
     415: errors.UnsupportedType,
     422: errors.Invalid,

@@ -17,6 +17,7 @@ from portal.core.actor import ActorKind
 from portal.core.errors import Closing, FactorNeeded, Forbidden, NotFound, SignInNeeded
 from portal.core.text import gettext
 from portal.web.identity import actor, machine_actor, viewer
+from portal.web.limits import count_caller
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,6 +109,7 @@ def _of_kind(*kinds: Kind) -> Callable[[], None]:
 def _machine() -> None:
     if request.method != "OPTIONS":
         g.actor = machine_actor()
+        count_caller()
 
 
 _CHECKS: dict[Audience, Callable[[], None]] = {

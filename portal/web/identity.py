@@ -15,7 +15,7 @@ from portal.accounts.models import Account, Kind, StaffMember
 from portal.clients.service import TOKEN_PREFIX, KnownClient, client_of_token, kept_client
 from portal.core import access, settings
 from portal.core.actor import Actor, ActorKind, nobody
-from portal.core.errors import Unauthenticated
+from portal.core.errors import TokenNeeded
 from portal.core.text import gettext
 from portal.signin.devices import KEPT_FOR, Browser
 from portal.signin.grants import actor_of_access_token, note_token_use
@@ -257,7 +257,7 @@ def leave_session() -> str | None:
 def machine_actor() -> Actor:
     """Who comes with this request's bearer token: a service client, or an account by an access token.
 
-    Raises Unauthenticated.
+    Raises TokenNeeded.
     """
     environ = unwrapped(request).environ
     token = _bearer_of(environ)
@@ -267,7 +267,7 @@ def machine_actor() -> Actor:
         address = _address_of(environ.get("REMOTE_ADDR") or "")
         made, g.used_family = actor_of_access_token(token, address, environ.get(REQUEST_ID)) or (None, None)
     if made is None:
-        raise Unauthenticated
+        raise TokenNeeded
     return made
 
 
@@ -297,4 +297,5 @@ def _actor_of_client(client: KnownClient, environ: WSGIEnvironment) -> Actor:
         credential="client token",
         address=_address_of(environ.get("REMOTE_ADDR") or ""),
         request_id=environ.get(REQUEST_ID),
+        rate=client.rate,
     )

@@ -29,6 +29,7 @@ def shape_response(shape: msgspec.Struct, status: int = 200) -> Response:
 
 # Their errors are told as RFC 6749, 5.2 says.
 OAUTH_PATHS = {"/api/v1/auth/token", "/api/v1/auth/revoke", "/api/v1/auth/introspect"}
+REALM = "api"
 OAUTH_ERRORS = {401: "invalid_client", 403: "access_denied", 429: "temporarily_unavailable", 500: "server_error"}
 OAUTH_ERRORS |= {503: "temporarily_unavailable"}
 
@@ -45,7 +46,7 @@ def oauth_error(error: PortalError) -> Response:
     response = json_response(told, 400 if error.status in {415, 422} else error.status)
     if error.status == 401:
         basic = request.headers.get("Authorization", "").lower().startswith("basic")
-        response.headers["WWW-Authenticate"] = "Basic" if basic else "Bearer"
+        response.headers["WWW-Authenticate"] = f'Basic realm="{REALM}"' if basic else _challenge()
     return response
 
 
@@ -70,5 +71,11 @@ def problem(error: PortalError) -> Response:
     response = json_response(body, error.status)
     response.mimetype = "application/problem+json"
     if error.status == 401:
-        response.headers["WWW-Authenticate"] = "Bearer"
+        response.headers["WWW-Authenticate"] = _challenge()
     return response
+
+
+def _challenge() -> str:
+    """What is wanted, and whether what came was none (RFC 6750, 3); of who sent nothing nothing is said."""
+    sent = request.headers.get("Authorization", "").partition(" ")[0].lower() == "bearer"
+    return f'Bearer realm="{REALM}", error="invalid_token"' if sent else f'Bearer realm="{REALM}"'

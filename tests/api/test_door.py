@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from portal.clients.models import ServiceClient
 from portal.clients.service import disable_client
@@ -36,7 +37,10 @@ def test_without_a_good_credential_nobody_gets_in(app: Doorward, said: str | Non
         answer = app.test_client().post(route, json={"key": "x"}, headers=bearer(said) if said is not None else {})
         assert (answer.status_code, answer.mimetype) == (401, "application/problem+json")
         assert answer.get_json()["code"] == "UNAUTHENTICATED"
-        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+        challenge = 'Bearer realm="api"'
+        sent = said is not None and said.partition(" ")[0] == "Bearer"
+        assert answer.headers["WWW-Authenticate"] == challenge + (', error="invalid_token"' if sent else "")
+        assert "bearer token" in answer.get_json()["title"] and "ign in" not in answer.text
 
 
 def test_a_cut_or_padded_token_is_refused(app: Doorward, machine: Callable[..., Machine]) -> None:
@@ -106,8 +110,46 @@ def test_what_is_not_there_is_not_found(machine: Callable[..., Machine]) -> None
 def test_another_method_is_told_which_there_are(machine: Callable[..., Machine]) -> None:
     answer = machine().get("/keys/verify")
     assert (answer.status_code, answer.mimetype) == (405, "application/problem+json")
-    assert answer.get_json()["status"] == 405
+    said = answer.get_json()
+    assert (said["status"], said["code"]) == (405, "METHOD_NOT_ALLOWED")
     assert "POST" in answer.headers["Allow"]
+
+
+def test_every_path_answers_head_and_slashes_too_many_as_it_should(machine: Callable[..., Machine]) -> None:
+    gate = machine()
+    for path, status in {"/status-checks": 200, "/keys/verify": 405, "/nothing": 404, "/status-checks/": 404}.items():
+        answer = gate.client.head(f"/api/v1{path}", headers=gate.headers())
+        assert (answer.status_code, answer.data) == (status, b"")
+        assert answer.headers["Content-Type"].startswith("application/")
+    assert gate.client.head("/api/v1/status-checks").status_code == 401
+    for path in ("/api/v1/status-checks/", "/api/v1/keys/verify/", "/api/v1/", "/api/v1", "/api/v2/me", "/api/nothing"):
+        answer = gate.client.get(path, headers=gate.headers())
+        assert (answer.status_code, answer.mimetype) == (404, "application/problem+json"), path
+
+
+def test_a_fault_of_ours_tells_no_trace_no_statement_and_no_path(
+    app: Doorward, machine: Callable[..., Machine]
+) -> None:
+    gate = machine()
+
+    def fail() -> None:
+        db.session.execute(
+            text("SELECT 'planted' FROM service_clients WHERE planted_function(1) = 2 /* /etc/planted */")
+        )
+
+    def break_down() -> None:
+        raise RuntimeError("planted: /etc/planted, SELECT planted FROM planted")
+
+    faults: list[Any] = [fail, break_down]
+    for fault in faults:
+        app.view_functions["api.status_checks.list_checks"] = fault
+        answer = gate.get("/status-checks")
+        assert answer.status_code in {500, 503}
+        assert answer.mimetype == "application/problem+json"
+        said = answer.get_json()
+        assert said["request_id"] == answer.headers["X-Request-Id"]
+        for word in ("planted", "SELECT", "Traceback", "Error", ".py", "sqlalchemy"):
+            assert word not in answer.text
 
 
 def test_a_range_past_the_end_is_the_callers_fault(visitor: Visitor) -> None:

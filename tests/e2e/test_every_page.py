@@ -115,6 +115,7 @@ ADMIN = [
     "/admin/providers/new",
     "/admin/clients",
     "/admin/clients/new",
+    "a:/admin/clients",
     "/admin/status-checks",
     "/admin/logs",
     "/admin/logs?q=nothing-has-this-id",

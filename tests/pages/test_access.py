@@ -149,6 +149,8 @@ GET  /admin/audit/chain                            302 404 404 404 404 403 200 3
 POST /admin/audit/check                            401 404 404 404 404 403 302 401
 POST /admin/audit/export                           401 404 404 404 404 403 302 401
 GET  /admin/clients                                302 404 404 404 404 403 200 302
+GET  /admin/clients/<uuid:client_id>               302 404 404 404 404 403 200 302
+POST /admin/clients/<uuid:client_id>               401 404 404 404 404 403 302 401
 POST /admin/clients/<uuid:client_id>/disable       401 404 404 404 404 403 302 401
 GET  /admin/clients/new                            302 404 404 404 404 403 200 302
 POST /admin/clients/new                            401 404 404 404 404 403 422 401
