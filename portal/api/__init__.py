@@ -72,9 +72,8 @@ def register(app: Flask) -> None:
     app.register_blueprint(audience)
     anybody = Blueprint("open_api", __name__, url_prefix="/api/v1")
     guard(anybody, Audience.PUBLIC)
-    for module in FOR_ANYBODY:
     anybody.before_request(count_address)
-    for module in (auth, keys):
+    for module in FOR_ANYBODY:
         anybody.register_blueprint(module.open_blueprint)
     app.register_blueprint(anybody)
     told = Blueprint("told", __name__)
