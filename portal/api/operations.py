@@ -220,7 +220,7 @@ def _errors(rule: Rule, method: str, said: Description, *, is_public: bool) -> s
 
 def _headers(status: int, method: str, said: Description) -> dict[str, Any]:
     names = ["X-Request-Id"]
-    if status < 400 and said.versioned and method != "DELETE":
+    if status in {200, 201} and said.versioned and method != "DELETE":
         names.append("ETag")
     if status < 400 and said.repeats:
         names.append("Idempotent-Replayed")

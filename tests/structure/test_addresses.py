@@ -35,7 +35,8 @@ def project_files() -> list[Path]:
         found = [ROOT / name.decode() for name in listed.stdout.split(b"\0") if name]
     else:
         found = [path for path in ROOT.rglob("*") if not MADE & set(path.relative_to(ROOT).parts)]
-    return sorted(path for path in found if path.is_file())
+    # Parts of others are taken as they are: what they name is none of ours.
+    return sorted(path for path in found if path.is_file() and "vendor" not in path.relative_to(ROOT).parts)
 
 
 def places_in(name: str, content: bytes) -> list[str]:
