@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from flask import Flask, current_app, g
 from flask_limiter import Limiter, RateLimitExceeded
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from portal.core import clock, settings
 from portal.core.actor import ActorKind
@@ -142,6 +140,9 @@ def _storage_of(given: Settings) -> str:
 
 def _patience() -> dict[str, Any]:
     """How long a call waits for a Redis that does not answer: not long, and once."""
+    from redis.backoff import NoBackoff  # a third of the time of a start, and only where there is a Redis
+    from redis.retry import Retry
+
     return {
         "socket_timeout": PATIENCE_S,
         "socket_connect_timeout": PATIENCE_S,
