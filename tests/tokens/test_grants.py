@@ -172,7 +172,10 @@ def test_a_service_client_comes_with_its_id_and_its_token(app: Doorward) -> None
     for header in (basic(f"{mine}:{other}"), basic(f"x:{secret}"), basic(f":{secret}"), basic(mine), basic(f"{mine}:"),
                    basic(b"\xff:\xff"), basic(f"{mine}:\0"), "Basic é", "Basic !", "Basic "):  # fmt: skip
         answer = ask(header)
-        assert (told(answer)[:2], answer.headers["WWW-Authenticate"]) == ((401, "invalid_client"), "Basic"), header
+        assert (told(answer)[:2], answer.headers["WWW-Authenticate"].split()[0]) == (
+            (401, "invalid_client"),
+            "Basic",
+        ), header
     assert told(ask())[:2] == (401, "invalid_client")
     with transaction():
         disable_client(operator_actor(), gate.id)
