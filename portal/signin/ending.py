@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from portal.core.text import gettext
 from portal.signin.models import SignInSession, SignInStep
 from portal.signin.sessions import lifetimes, living_sessions
 from portal.signin.steps import Step
-from portal.tokens.families import end_families
+from portal.tokens.families import end_families, living_families
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -32,12 +33,26 @@ KEPT_FOR = timedelta(days=90)
 BATCH = 500
 
 
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """In how many browsers an account is signed in, and how many programs hold tokens of it."""
+
+    browsers: int
+    programs: int
+
+
+def signed_in(account: Account, *, but: UUID | None = None) -> SignedIn:
+    """Where an account is signed in, perhaps but for one place."""
+    browsers, programs = living_sessions(account), living_families(account)
+    return SignedIn(sum(one.id != but for one in browsers), sum(one.id != but for one in programs))
+
+
 @needs(Capability.OWN_SESSIONS)
 @recently()
-def end_other_sessions(actor: Actor) -> int:
-    """End every session of the actor but this one, and sign-ins that are half done. Answers how many were signed in."""
+def end_other_sessions(actor: Actor) -> SignedIn:
+    """End every session and token of the actor but this one's, and sign-ins that are half done. Answers how many."""
     account = _found(actor.id)
-    living = sum(session.id != actor.session_id for session in living_sessions(account))
+    living = signed_in(account, but=actor.session_id)
     end_sessions(account.id, but=actor.session_id)
     record(actor, events.SESSIONS_ENDED, target_of(account))
     notify(account, gettext("All other browsers were signed out of your account."))
@@ -53,18 +68,19 @@ def managed_account(actor: Actor, account_id: UUID) -> tuple[Account, list[SignI
 
 
 @needs(Capability.USER_WRITE, Capability.SESSION_STOP, Capability.STAFF_MANAGE, Capability.ADMIN_MANAGE, case=True)
-def end_sessions_of(actor: Actor, account_id: UUID) -> int:
-    """Sign an account out everywhere; it may sign in again. Wants a reason. Answers how many sessions were living.
+def end_sessions_of(actor: Actor, account_id: UUID) -> SignedIn:
+    """Sign an account out everywhere; it may sign in again. Wants a reason. Answers where it was signed in.
 
     Raises NotFound, Forbidden, Invalid.
     """
-    account, sessions = managed_account(actor, account_id)
+    account, _ = managed_account(actor, account_id)
     if not actor.reason:
         raise Invalid({"reason": gettext("Say why.")})
+    living = signed_in(account)
     end_sessions(account.id)
     record(actor, events.SESSIONS_ENDED, target_of(account))
     notify(account, gettext("You were signed out everywhere by whoever runs this site. You can sign in again."))
-    return len(sessions)
+    return living
 
 
 def end_sessions(account_id: UUID, *, but: UUID | None = None) -> None:

@@ -13,15 +13,15 @@ from portal.core.text import lazy_gettext as words
 from portal.keys.managing import revoke_key_of
 from portal.keys.service import keys_of
 from portal.signin.confirmation import resend_confirmation
-from portal.signin.ending import end_sessions_of, managed_account
+from portal.signin.ending import end_sessions_of, managed_account, signed_in
 from portal.signin.rescue import unlock, what_shuts_out
 from portal.signin.reset import start_reset
-from portal.signin.sessions import living_sessions
 from portal.support.record import email_for
 from portal.support.undo import FOR
 from portal.web.acting import acting_perhaps_for
 from portal.web.acts import Act, Done
 from portal.web.faces import minute
+from portal.web.sign_in_words import ended_words, ending_words
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -101,23 +101,23 @@ def _reset_password(who: Actor, user: User, _form: FlaskForm) -> Done:
 
 
 def _preview_end_sessions(who: Actor, user: User, _form: FlaskForm) -> list[str]:
-    _, sessions = managed_account(who, user.id)
+    account, _ = managed_account(who, user.id)
     return [
-        ngettext("%(num)s browser is signed out at once.", "%(num)s browsers are signed out at once.", len(sessions)),
+        *ending_words(signed_in(account)),
         gettext("Whoever has given the password and not yet the second factor begins again."),
         gettext("The account stays open: signing in works as before, and API keys are not touched."),
     ]
 
 
 def _end_sessions(who: Actor, user: User, _form: FlaskForm) -> Done:
-    ended = end_sessions_of(who, user.id)
-    return Done(ngettext("One browser is signed out.", "%(num)s browsers are signed out.", ended))
+    return Done(ended_words(end_sessions_of(who, user.id)))
 
 
 def _preview_suspend(who: Actor, user: User, _form: FlaskForm) -> list[str]:
     if user.state not in {State.ACTIVE, State.CLOSING}:
         raise Conflict(gettext("Only an active account can be suspended."))
-    sessions, keys = len(living_sessions(user)), _living_keys(who, user)
+    living, keys = signed_in(user), _living_keys(who, user)
+    sessions = living.browsers + living.programs
     lines = [
         ngettext("%(num)s session ends at once.", "%(num)s sessions end at once.", sessions),
         ngettext(

@@ -42,6 +42,8 @@ from portal.signin.sessions import begin_session
 from portal.support.asking import ask_for_help
 from portal.support.models import Note
 from portal.support.notes import add_note
+from portal.tokens.families import begin_family
+from portal.tokens.models import TokenFamily
 from portal.usage.models import Lease, Refusal
 from portal.usage.plans import default_plan
 from portal.web.frame import Doorward
@@ -225,13 +227,14 @@ def link_identity(person: Account) -> UUID:
 
 
 def things_of(person: Account) -> House:
-    """A person's key, conversation, log and session."""
+    """A person's key, conversation, log, session and program."""
     found: House = {}
     for name, owner, thing in (
         ("key", ApiKey.user_id, ApiKey.id),
         ("conversation", Conversation.user_id, Conversation.id),
         ("log", MessageLog.user_id, MessageLog.id),
         ("session", SignInSession.account_id, SignInSession.id),
+        ("family", TokenFamily.account_id, TokenFamily.id),
     ):
         found[f"{person.username}'s {name}"] = db.session.scalars(select(thing).where(owner == person.id)).one()
     return found
@@ -301,6 +304,7 @@ def furnish(machine: Callable[..., Machine], key_of: Callable[..., str], talk: C
         talk(name, f"What does {name} want?", f"Tea, {name} said.", metadata={"note": f"a note on {name}"})
         with transaction():
             begin_session(people[name], address="203.0.113.9", device="Firefox/140.0 Linux")
+            begin_family(people[name], address="203.0.113.9", device="Ledger/3.1", method="password", proven=True)
         things |= things_of(people[name])
         things[f"{name}'s refusal"] = refuse(people[name])
         things[f"{name}'s passkey"] = keep_passkey(people[name])

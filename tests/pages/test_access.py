@@ -28,6 +28,8 @@ PEOPLE = ("nobody", "alice", "tess", "theo", "tara", "max", "ada", "machine")
 # An address names: the key, conversation and session of Alice; the user Bob where no line of OBJECTS says otherwise.
 TABLE = """
 GET  /                                             200 302 302 302 302 302 302 200
+GET  /.well-known/jwks.json                        200 200 200 200 200 200 200 200
+GET  /.well-known/oauth-authorization-server       200 200 200 200 200 200 200 200
 GET  /account                                      302 200 302 302 302 302 302 302
 GET  /account/activity                             302 200 200 200 200 200 200 302
 GET  /account/activity/looks                       302 200 200 200 200 200 200 302
@@ -113,6 +115,7 @@ POST /account/security/recovery-codes/file         401 400 400 400 400 400 400 4
 GET  /account/sessions                             302 200 200 200 200 200 200 302
 POST /account/sessions/end-others                   401 302 302 302 302 302 302 401
 POST /account/sessions/<uuid:session_id>/end       401 302 404 404 404 404 404 401
+POST /account/sessions/programs/<uuid:family_id>/end 401 302 404 404 404 404 404 401
 GET  /account/usage                                302 200 403 403 403 403 403 302
 GET  /account/usage/ledger                         302 200 403 403 403 403 403 302
 GET  /account/usage/months.json                    302 200 403 403 403 403 403 302
@@ -394,6 +397,7 @@ OBJECTS = {
     "key_id": KEY,
     "conversation_id": "alice's conversation",
     "session_id": "alice's session",
+    "family_id": "alice's family",
     "passkey_id": "alice's passkey",
     "work_id": "alice's export",
     "prompt_id": "alice's prompt",
@@ -556,6 +560,7 @@ PRIVATE = [
     ("POST", "/account/keys/{}/rotate", "bob's key"),
     ("GET", "/account/conversations/{}", "bob's conversation"),
     ("POST", "/account/sessions/{}/end", "bob's session"),
+    ("POST", "/account/sessions/programs/{}/end", "bob's family"),
     ("GET", "/account/security/passkeys/{}", "bob's passkey"),
     ("POST", "/account/security/passkeys/{}", "bob's passkey"),
     ("GET", "/account/security/passkeys/{}/remove", "bob's passkey"),

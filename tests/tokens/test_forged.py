@@ -27,7 +27,7 @@ REFUSED = (401, "application/problem+json", "Bearer", "UNAUTHENTICATED", "no-sto
 def told(answer: TestResponse) -> tuple[Any, ...]:
     """What of a refusal must be the same each time, and then all its words."""
     body = answer.get_json()
-    head = (answer.status_code, answer.mimetype, answer.headers["WWW-Authenticate"], body["code"])
+    head = (answer.status_code, answer.mimetype, answer.headers["WWW-Authenticate"].split()[0], body["code"])
     words = {name: value for name, value in body.items() if name != "request_id"}
     return (*head, answer.headers["Cache-Control"], words)
 

@@ -13,11 +13,11 @@ from wtforms.validators import InputRequired, Length
 from portal.accounts.models import Account, Kind
 from portal.core.access import Capability
 from portal.core.text import lazy_gettext as words
-from portal.core.text import ngettext
-from portal.signin.ending import end_sessions_of, managed_account
+from portal.signin.ending import end_sessions_of, managed_account, signed_in
 from portal.web.forms import told_beside
 from portal.web.gates import requires
 from portal.web.identity import actor
+from portal.web.sign_in_words import ended_words, ending_words
 
 blueprint = Blueprint("sessions", __name__, url_prefix="/sessions")
 
@@ -46,9 +46,15 @@ def end(account_id: UUID) -> ResponseReturnValue:
         with told_beside(form) as attempt:
             ended = end_sessions_of(actor().because(form.reason.data), account_id)
         if attempt.done:
-            flash(ngettext("One browser is signed out.", "%(num)s browsers are signed out.", ended), "green")
+            flash(ended_words(ended), "green")
             return redirect(_record_url(account))
+    lines = ending_words(signed_in(account))
     page = render_template(
-        "admin/sessions/end.html", form=form, account=account, sessions=sessions, record_url=_record_url(account)
+        "admin/sessions/end.html",
+        form=form,
+        account=account,
+        sessions=sessions,
+        lines=lines,
+        record_url=_record_url(account),
     )
     return page, 422 if form.is_submitted() else 200
