@@ -38,7 +38,6 @@ class CheckMail(msgspec.Struct):
 @describes(
     {201: AccountShape, 202: CheckMail},
     body=NewUserAccount,
-    versioned=True,
     errors=(403, 429),
     example={"username": "grace", "email": "grace@example.org", "password": "seven quiet lanterns 42"},
 )

@@ -10,6 +10,7 @@ from portal.accounts.models import State, User
 from portal.audit import events
 from portal.audit.record import record
 from portal.core.access import Capability, check_case, needs, outranks
+from portal.core.actor import ActorKind
 from portal.core.database import db
 from portal.core.errors import Conflict, Forbidden, NotFound
 from portal.core.ids import parse_id
@@ -32,7 +33,7 @@ def _managed(actor: Actor, user_id: UUID) -> User:
     user = db.session.get(User, user_id)
     if user is None or user.state == State.DELETED:
         raise NotFound
-    if not actor.may(Capability.KEY_WRITE) and not outranks(actor, user.rank):
+    if not actor.may(Capability.KEY_WRITE) and (actor.kind is ActorKind.CLIENT or not outranks(actor, user.rank)):
         raise Forbidden
     return user
 
@@ -55,6 +56,12 @@ def key_named(actor: Actor, text: str) -> ApiKey:
     if len(keys) > 1:
         raise Conflict(gettext("Several keys begin with %(text)s. Name one by its id.", text=text))
     return keys[0]
+
+
+@needs(Capability.KEY_WRITE, Capability.USER_WRITE, Capability.KEY_STOP)
+def managed_key(actor: Actor, user_id: UUID, key_id: UUID) -> ApiKey:
+    """A key of a user, for whoever changes or ends it. Raises NotFound, Forbidden, CaseNeeded."""
+    return _key_of(_managed(actor, user_id), key_id)
 
 
 @needs(Capability.KEY_WRITE, Capability.USER_WRITE)

@@ -13,6 +13,7 @@ from portal.audit.models import AuditEntry
 from portal.core import clock
 from portal.core.database import db
 from portal.core.ids import new_id
+from portal.messages.flush import flush
 from portal.repeats.models import KeptAnswer
 from portal.web.frame import Doorward
 from tests.conftest import Machine
@@ -207,3 +208,39 @@ def test_registering_tells_of_usernames_and_nothing_of_addresses(app: Doorward) 
 def test_where_one_is_invited_nobody_registers(app: Doorward) -> None:
     answer = Machine(app.test_client(), None).post("/auth/register", NEW)
     assert problem_of(answer) == (403, "FORBIDDEN", [])
+
+
+def test_own_conversations_are_read_and_searched_and_nobody_elses(
+    caller: Callable[..., Machine], machine: Callable[..., Machine]
+) -> None:
+    alice, bob = caller("alice"), caller("bob")
+    said = [
+        {"id": "a", "username": "alice", "prompt": "a lantern", "response": "bright", "model": "m-1",
+         "conversation_id": "c-1", "timestamp": "2026-01-01T10:00:00Z", "metadata": {"tag": 1}},
+        {"id": "b", "username": "alice", "prompt": "a lighthouse", "timestamp": "2026-01-02T10:00:00Z"},
+        {"id": "c", "username": "bob", "prompt": "a lantern", "model": "m-1", "conversation_id": "c-1",
+         "timestamp": "2026-01-03T10:00:00Z"},
+    ]  # fmt: skip
+    assert machine("logs:write").post("/message-logs", {"records": said}).get_json()["accepted"] == 3
+    assert flush().stored == 3
+
+    def found(**asked: str) -> list[str]:
+        answer = alice.get("/me/message-logs", query_string=asked)
+        assert answer.status_code == 200, answer.text
+        return [item["source_id"] for item in answer.get_json()["items"]]
+
+    assert found() == ["b", "a"]
+    for narrow in ({"q": "lantern"}, {"model": "m-1"}, {"conversation_id": "c-1"}, {"to": "2026-01-02T00:00:00Z"}):
+        assert found(**narrow) == ["a"], narrow
+    assert found(**{"from": "2026-01-02T00:00:00Z"}) == ["b"]
+    first = alice.get("/me/message-logs?limit=1").get_json()
+    assert found(cursor=first["next_cursor"]) == ["a"]
+    assert problem_of(alice.get("/me/message-logs?user_id=x")) == (422, "INVALID", ["/user_id"])
+    (of_bob,) = bob.get("/me/message-logs").get_json()["items"]
+    assert alice.get(f"/me/message-logs/{of_bob['id']}").status_code == 404
+    (listed,) = alice.get("/me/message-logs?q=lantern").get_json()["items"]
+    read = alice.get(f"/me/message-logs/{listed['id']}").get_json()
+    assert listed.items() <= read.items()
+    assert (read["content"], read["metadata"]) == ("kept", {"tag": 1})
+    assert [message["content"] for message in read["messages"]] == ["a lantern", "bright"]
+    assert not db.session.query(AuditEntry).filter(AuditEntry.event.startswith("content.")).count()
