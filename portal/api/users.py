@@ -29,7 +29,6 @@ from portal.api.user_shapes import (
 from portal.api.versions import wanted_version, with_version
 from portal.core.access import Capability
 from portal.core.errors import Invalid
-from portal.core.ids import parse_id
 from portal.core.text import gettext
 from portal.privacy.deletion import delete_user, restore_user
 from portal.signin.registration import NewPerson, invite_user
@@ -95,7 +94,7 @@ def _one_of(name: str, known: Iterable[str]) -> str:
 
 def _plan() -> UUID | None:
     given = request.args.get("plan")
-    return None if given is None else parse_id(given) or plan_chosen(given).id
+    return None if given is None else plan_chosen(given).id
 
 
 @blueprint.post("")

@@ -16,7 +16,7 @@ from portal.core import clock, settings
 from portal.core.access import Capability, needs
 from portal.core.database import db
 from portal.core.errors import Conflict, Invalid, NotFound
-from portal.core.ids import new_id
+from portal.core.ids import new_id, parse_id
 from portal.core.pages import PAGE_SIZE, Page, page_of
 from portal.core.text import Shown, gettext
 from portal.usage.models import Plan
@@ -173,9 +173,13 @@ def plan_named(name: str) -> Plan | None:
     return db.session.scalars(select(Plan).where(Plan.name == name)).first()
 
 
-def plan_chosen(name: str) -> Plan:
-    """The plan of this name, to give to somebody. Raises Invalid at "plan"."""
-    plan = plan_named(name) if "\0" not in name else None
+def plan_chosen(said: str) -> Plan:
+    """The plan of this name or id, to give to somebody. Raises Invalid at "plan"."""
+    plan = None
+    if (whole := parse_id(said)) is not None:
+        plan = db.session.get(Plan, whole)
+    elif "\0" not in said:  # PostgreSQL takes no NUL
+        plan = plan_named(said)
     if plan is None:
         raise Invalid({"plan": gettext("There is no such plan.")})
     return plan
