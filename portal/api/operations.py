@@ -212,7 +212,7 @@ def _errors(rule: Rule, method: str, said: Description, *, is_public: bool) -> s
     if said.case:
         found.add(403)
     if said.repeats:
-        found |= {409, 422}
+        found |= {409, 413, 422}
     if said.versioned and method in CHANGES:
         found |= {409, 412}
     return found

@@ -388,6 +388,7 @@ GET  /status                                       200 200 200 200 200 200 200 2
 GET  /api/docs                                     200 200 200 200 200 200 200 200
 GET  /api/docs/changes                             200 200 200 200 200 200 200 200
 GET  /api/docs/errors                              200 200 200 200 200 200 200 200
+GET  /api/v1/openapi.json                          200 200 200 200 200 200 200 200
 POST /theme                                        302 302 302 302 302 302 302 302
 POST /sign-out                                     302 302 302 302 302 302 302 302
 """
