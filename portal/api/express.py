@@ -86,6 +86,7 @@ class Express:
             or environ.get("CONTENT_TYPE") != "application/json"
             or not LENGTH.fullmatch(length := environ.get("CONTENT_LENGTH", ""))
             or not 0 < int(length) <= self.most
+            or "HTTP_CONTENT_ENCODING" in environ
             or environ.get("HTTP_HOST") not in self.welcome
         ):
             return self.inner(environ, start_response)

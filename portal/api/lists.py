@@ -11,13 +11,18 @@ from portal.core.text import gettext
 
 MOST = 200
 USUAL = 50
+MOST_NAMED = 100
 
 
 def check_filters(*known: str) -> None:
-    """Raise Invalid at the first parameter that is neither of these nor of every list."""
+    """Raise Invalid at the first parameter that is neither of these nor of every list, and at one that stands twice:
+    which of the two was meant cannot be told."""
     unknown = sorted(set(request.args) - {*known, "limit", "cursor"})
     if unknown:
-        raise Invalid({"/" + unknown[0]: gettext("There is no such filter.")})
+        raise Invalid({"/" + unknown[0][:MOST_NAMED]: gettext("There is no such filter.")})
+    twice = sorted(name for name, values in request.args.lists() if len(values) > 1)
+    if twice:
+        raise Invalid({"/" + twice[0]: gettext("Give this once.")})
 
 
 def asked_limit() -> int:

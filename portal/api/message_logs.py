@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request
 
 from portal.api.bodies import require_media_type
 from portal.api.describing import describes
-from portal.api.lists import asked_instant
+from portal.api.lists import asked_instant, asked_limit, check_filters
 from portal.api.log_shapes import LogPage, LogQuery, ReadLogShape, RecordShape, RecordsShape
 from portal.api.pushing import MEDIA_TYPES, Answer, answer_push
 from portal.api.reasons import actor_with_reason, reason_given
@@ -23,7 +23,7 @@ from portal.web.identity import actor
 from portal.web.problems import bytes_response, json_response
 
 blueprint = Blueprint("message_logs", __name__, url_prefix="/message-logs")
-FILTERS = {"q", "user_id", "model", "conversation_id", "from", "to", "limit", "cursor"}
+FILTERS = ("q", "user_id", "model", "conversation_id", "from", "to")
 
 
 @blueprint.post("")
@@ -56,9 +56,7 @@ def push_logs() -> Response:
 @describes({200: LogPage}, query=LogQuery, reason=True)
 def list_message_logs() -> Response:
     """Metadata of logs, newest first. Whoever may read content searches the words, and says why."""
-    unknown = sorted(set(request.args) - FILTERS)
-    if unknown:
-        raise Invalid({"/" + unknown[0]: gettext("There is no such filter.")})
+    check_filters(*FILTERS)
     wanted = LogFilter(
         search=request.args.get("q", "")[:200].replace("\0", ""),
         user_id=_id("user_id"),
@@ -67,7 +65,7 @@ def list_message_logs() -> Response:
         since=asked_instant("from"),
         until=asked_instant("to"),
     )
-    cursor, size = request.args.get("cursor"), _limit()
+    cursor, size = request.args.get("cursor"), asked_limit()
     if wanted.search.strip() and searches_words() and actor().may(Capability.LOG_CONTENT):
         page = search_logs(actor_with_reason(), wanted, cursor, what="api", size=size)
     else:
@@ -98,13 +96,6 @@ def _id(name: str) -> Any:
     if made is None:
         raise Invalid({"/" + name: gettext("This is not an id.")})
     return made
-
-
-def _limit() -> int:
-    given = request.args.get("limit", "50")
-    if not given.isascii() or not given.isdigit() or len(given) > 3 or not 1 <= int(given) <= 200:
-        raise Invalid({"/limit": gettext("A whole number from 1 to 200.")})
-    return int(given)
 
 
 def _item(log: LogSeen) -> dict[str, Any]:

@@ -102,7 +102,7 @@ def _page(
     owner_id: UUID | None, wanted: ColumnElement[bool], cursor: str | None, *, purpose: str, size: int = PAGE_SIZE
 ) -> Page[Deed]:
     order: list[Any] = [AuditEntry.at.desc(), AuditEntry.id.desc()]
-    page = page_of(select(AuditEntry).where(wanted), order, cursor, purpose=purpose, size=size)
+    page = page_of(select(AuditEntry).where(wanted), order, cursor, purpose=f"{purpose}-{owner_id}", size=size)
     named = _names({entry.actor_id for entry in page.items if entry.actor_id not in {None, owner_id}})
     undone = _undone(owner_id, page.items)
     deeds = [_deed(owner_id, entry, named, undone=str(entry.id) in undone) for entry in page.items]

@@ -189,7 +189,7 @@ def page_of_keys(user_id: UUID | None, *, ended: bool | None, cursor: str | None
     query = select(ApiKey).where(ApiKey.user_id == user_id)
     if ended is not None:
         query = query.where(~living() if ended else living())
-    return page_of(query, [ApiKey.created_at.desc(), ApiKey.id.desc()], cursor, purpose="keys", size=size)
+    return page_of(query, [ApiKey.created_at.desc(), ApiKey.id.desc()], cursor, purpose=f"keys-{user_id}", size=size)
 
 
 @needs(Capability.OWN_KEYS)

@@ -15,6 +15,7 @@ from portal.keys.models import ApiKey, KeyUse
 from portal.mail.models import OutboxMail
 from portal.outside.models import ExternalIdentity
 from portal.prompts.models import Prompt
+from portal.repeats.models import KeptAnswer
 from portal.signin.models import Authenticator, KnownDevice, Passkey, RecoveryCode, SignInSession, SignInStep
 from portal.support.models import CaseMessage, Mention, Note, Reveal, SupportCase, Viewing
 from portal.tokens.models import RefreshToken, TokenFamily
@@ -52,6 +53,7 @@ DROPPED: dict[Any, Callable[[UUID], ColumnElement[bool]]] = {
     Prompt: lambda user_id: Prompt.user_id == user_id,
     KeyUse: lambda user_id: KeyUse.key_id.in_(select(ApiKey.id).where(ApiKey.user_id == user_id)),
     ApiKey: lambda user_id: ApiKey.user_id == user_id,
+    KeptAnswer: lambda user_id: KeptAnswer.caller_id == user_id,
     LongWork: lambda user_id: LongWork.owner_id == user_id,
     Refusal: lambda user_id: Refusal.user_id == user_id,
     Lease: lambda user_id: Lease.user_id == user_id,
@@ -84,7 +86,6 @@ KEPT = {
     "credit_entries": "the ledger is never changed, but for what people wrote into it as a reason",
     "refunds": "so that nothing is refunded twice; without the reason",
     "audit_entries": "what was done stays known; audit.blanking takes out what is personal, and the chain stays whole",
-    "kept_answers": "the caller is a service client; forgotten after a day",
     "status_checks": "the client is a service client; forgotten after a week",
     "providers": "names nobody: its client_id is who this site is at the provider",
     "status_clients": "the client is a service client",

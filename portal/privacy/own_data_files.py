@@ -51,7 +51,7 @@ LEFT_OUT = {
     "deleted_users": "only of whoever is deleted, and can ask for nothing",
     "reserved_names": "only of whoever is deleted, and can ask for nothing",
     "providers": "names nobody: its client_id is who this site is at the provider",
-    "kept_answers": "the caller is a service client; forgotten after a day",
+    "kept_answers": "what a call was answered, told again for a day; what it is about stands in the other files",
     "status_checks": "the client is a service client; forgotten after a week",
     "status_clients": "the client is a service client",
 }

@@ -57,7 +57,7 @@ def list_prompts(
     for word in search.split()[:MOST_WORDS]:
         places = (Prompt.title, Prompt.content, Prompt.response)
         query = query.where(or_(*(place.icontains(word, autoescape=True) for place in places)))
-    return page_of(query, [Prompt.updated_at.desc(), Prompt.id.desc()], cursor, purpose="prompts", size=size)
+    return page_of(query, [Prompt.updated_at.desc(), Prompt.id.desc()], cursor, purpose=f"prompts-{user_id}", size=size)
 
 
 @needs(Capability.OWN_PROMPTS, Capability.PROMPT_READ)

@@ -12,7 +12,10 @@ from portal.core.database import Model
 
 
 class KeptAnswer(Model):
-    """The answer to a call with an Idempotency-Key: unique by (caller, key). `fingerprint` tells another call apart."""
+    """The answer to a call with an Idempotency-Key: unique by (caller, key). `fingerprint` tells another call apart.
+
+    A caller is a service client, or the account of an access token.
+    """
 
     __tablename__ = "kept_answers"
 

@@ -159,7 +159,7 @@ def refusals_of(actor: Actor, user_id: UUID, cursor: str | None = None, *, size:
     """One page of a user's refusals of the last 30 days, newest first. Raises NotFound."""
     usage_owner(actor, user_id)
     query = select(Refusal).where(Refusal.user_id == user_id, Refusal.last_at >= clock.now() - KEPT)
-    page = page_of(query, [Refusal.last_at.desc(), Refusal.id.desc()], cursor, purpose="refusals", size=size)
+    page = page_of(query, [Refusal.last_at.desc(), Refusal.id.desc()], cursor, purpose=f"refusals-{user_id}", size=size)
     return Page([_seen(actor, row) for row in page.items], page.next_cursor, page.previous_cursor)
 
 

@@ -122,11 +122,23 @@ def test_json_that_is_no_record_is_rejected_or_refused(gate: Machine) -> None:
             assert answer.status_code in {400, 422}, name
 
 
-def test_of_a_name_given_twice_the_last_counts(gate: Machine, key_of: Callable[..., str]) -> None:
-    key = key_of(make_account("bob"))
-    body = b'{"key": "dw_x", "key": "%s"}' % key.encode()
-    answer = gate.client.post(VERIFY, data=body, content_type=JSON, headers=gate.headers())
-    assert answer.get_json()["code"] == "VALID"
+def test_a_name_given_twice_is_refused_and_a_colon_in_a_text_is_not(gate: Machine) -> None:
+    twice = {
+        b'{"key": "dw_x", "key": "dw_y"}': "key",
+        b'{"key": "a:b", "key": "c"}': "key",
+        b'{"key": "x", "k\\u0065y": "y"}': "key",
+        b'{"key": "x\\u003a", "key": "y"}': "key",
+        b'{"key": "x", "cost": {"credits": 1, "credits": 1}}': "credits",
+        b'[{"key": "x"}, {"key": "x", "model": "", "model": ""}]': "model",
+    }
+    for body, name in twice.items():
+        route = VERIFY + "-many" if body.startswith(b"[") else VERIFY
+        for kind in (JSON, f"{JSON}; charset=utf-8"):
+            answer = gate.client.post(route, data=body, content_type=kind, headers=gate.headers())
+            assert (answer.status_code, answer.get_json()["code"]) == (400, "MALFORMED"), body
+            assert answer.get_json()["detail"] == f"A field is given twice: {name}"
+    for body in (b'{"key": "a:b\\u003a", "model": "::"}', b'{"key": "\\"key\\":", "model": "key:"}'):
+        assert send(gate, VERIFY, body) == (200, None)
 
 
 @pytest.mark.parametrize(

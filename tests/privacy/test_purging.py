@@ -39,6 +39,7 @@ from portal.privacy.children import DROPPED
 from portal.privacy.deletion import delete_user, list_deleted, restore_user
 from portal.privacy.models import DeletedUser
 from portal.privacy.purging import purge_deleted_users
+from portal.repeats.models import KeptAnswer
 from portal.signin.devices import Browser, note_device
 from portal.signin.models import Authenticator, Passkey, RecoveryCode
 from portal.signin.sessions import begin_session
@@ -67,6 +68,8 @@ def furnish(name: str, key_of: Callable[..., str]) -> Account:
     aside = line_of(msgspec.json.encode(record_of(person.id, new_id(), "aside", f"a {CANARY}")))
     with transaction():
         db.session.add(KeyUse(key_id=key_id, client_name="gate", address="203.0.113.9", **seen))
+        kept = {"fingerprint": b"f", "status": 201, "body": CANARY.encode(), "created_at": now}
+        db.session.add(KeptAnswer(caller_id=person.id, key=CANARY, **kept))
         db.session.add(UsageDetail(user_id=person.id, day=now.date(), key_id=key_id, model="m-1", used=1, credits=0))
         db.session.add(UsageWarning(user_id=person.id, day=now.date(), mark=80, daily_limit=5, reached_at=now))
         begin_session(person, address="203.0.113.9", device=f"{CANARY} Linux")
