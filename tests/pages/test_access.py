@@ -28,6 +28,8 @@ PEOPLE = ("nobody", "alice", "tess", "theo", "tara", "max", "ada", "machine")
 # An address names: the key, conversation and session of Alice; the user Bob where no line of OBJECTS says otherwise.
 TABLE = """
 GET  /                                             200 302 302 302 302 302 302 200
+GET  /.well-known/jwks.json                        200 200 200 200 200 200 200 200
+GET  /.well-known/oauth-authorization-server       200 200 200 200 200 200 200 200
 GET  /account                                      302 200 302 302 302 302 302 302
 GET  /account/activity                             302 200 200 200 200 200 200 302
 GET  /account/activity/looks                       302 200 200 200 200 200 200 302
@@ -256,6 +258,9 @@ GET  /admin/users/<uuid:user_id>/view/refusals/<uuid:decision_id> 302 404 404 40
 GET  /admin/users/new                              302 404 404 404 404 403 200 302
 POST /admin/users/new                              401 404 404 404 404 403 422 401
 GET  /api/v1/audit                                 401 401 401 401 401 401 401 200
+POST /api/v1/auth/introspect                       401 401 401 401 401 401 401 400
+POST /api/v1/auth/revoke                           400 400 400 400 400 400 400 400
+POST /api/v1/auth/token                            400 400 400 400 400 400 400 400
 POST /api/v1/keys/leaked                           415 415 415 415 415 415 415 415
 GET  /api/v1/keys/self                             401 401 401 401 401 401 401 401
 POST /api/v1/keys/verify                           401 401 401 401 401 401 401 415
