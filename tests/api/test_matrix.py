@@ -11,15 +11,12 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select
 
-from portal.accounts.models import Account, User
-from portal.clients.models import ServiceClient
+from portal.accounts.models import User
 from portal.core import clock
 from portal.core.access import PERMISSIONS, SCOPES, of_permissions
-from portal.core.database import db, transaction
-from portal.tokens.access_tokens import ACCOUNT_SCOPE, make_access_token
-from portal.tokens.families import begin_family
+from portal.core.database import db
+from tests.api.callers import account_named, bearer, client_id, token_of
 from tests.api.matrix import CALLERS, address_of, api_routes, sent_with, table
 from tests.conftest import machines_of, make_key, signed_in
 from tests.pages.conftest import House
@@ -37,19 +34,6 @@ ADDRESSES = count(1)
 LOG = ("GET", "/api/v1/message-logs/<uuid:log_id>")
 CLOSER = {(who, *LOG): 403 for who in ("users.read", "users.write", "logs:read")}
 ONE_DATABASE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
-
-def account_named(name: str) -> Account:
-    """Somebody of the house."""
-    return db.session.scalars(select(Account).where(Account.username_canonical == name)).one()
-
-
-def token_of(name: str) -> str:
-    """An access token of somebody of the house, who has just proved who they are."""
-    account = account_named(name)
-    with transaction():
-        family, _ = begin_family(account, address="127.0.0.1", device="tests", method="password", proven=True)
-    return make_access_token(account.id, kind=account.kind, scope=ACCOUNT_SCOPE, family_id=family.id)
 
 
 @dataclass
@@ -80,10 +64,6 @@ class Walker:
         came = {"REMOTE_ADDR": str(IPv4Address("127.1.0.0") + next(ADDRESSES))}
         sent = sent_with(method, route)
         return self.client.open(address, method=method, headers=headers, environ_overrides=came, **sent)
-
-
-def bearer(token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}"}
 
 
 def wanted_by(app: Doorward) -> dict[tuple[str, str], tuple[Capability, ...]]:
@@ -175,8 +155,3 @@ def test_no_other_credential_opens_a_door(app: Doorward, house: House) -> None:
     for number, (walker, status) in enumerate(walkers):
         wrong |= {(number, *one): told for one, told in differing(walker, {**said, own: status}).items()}
     assert not wrong, shown(wrong)
-
-
-def client_id(name: str) -> str:
-    """The id of the service client of this name."""
-    return str(db.session.scalars(select(ServiceClient.id).where(ServiceClient.name == name)).one())
