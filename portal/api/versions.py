@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from flask import request
@@ -11,8 +10,6 @@ from portal.core.errors import Stale
 
 if TYPE_CHECKING:
     from flask import Response
-
-TAG = re.compile(r'"(\d{1,9})"')
 
 
 def with_version(response: Response, version: int) -> Response:
@@ -24,11 +21,12 @@ def with_version(response: Response, version: int) -> Response:
 def wanted_version(present: int) -> int | None:
     """The version that the caller saw, of `present` as it is; None when it does not say. Raises Stale.
 
-    A list of versions is good when the present one is among them, and * for any.
+    A list of versions is good when the present one is among them, and * for any; a weak tag is never one (RFC 9110,
+    13.1.1).
     """
     given = request.headers.get("If-Match")
-    if given is None or given.strip() == "*":
+    if given is None or given.strip(" \t") == "*":
         return None
-    if str(present) not in TAG.findall(given):
+    if f'"{present}"' not in {tag.strip(" \t") for tag in given.split(",")}:
         raise Stale
     return present

@@ -60,10 +60,10 @@ def list_prompts(
     return page_of(query, [Prompt.updated_at.desc(), Prompt.id.desc()], cursor, purpose=f"prompts-{user_id}", size=size)
 
 
-@needs(Capability.OWN_PROMPTS, Capability.PROMPT_READ)
+@needs(Capability.OWN_PROMPTS, Capability.PROMPT_READ, Capability.PROMPT_WRITE)
 def prompt_of(actor: Actor, user_id: UUID, prompt_id: UUID) -> Prompt:
-    """One prompt of a user. Raises Forbidden, NotFound."""
-    _reach(actor, user_id, Capability.PROMPT_READ)
+    """One prompt of a user, to read it or to change it. Raises Forbidden, NotFound."""
+    _reach(actor, user_id, Capability.PROMPT_READ, Capability.PROMPT_WRITE)
     return _found(user_id, prompt_id)
 
 
@@ -122,10 +122,10 @@ def delete_prompt(actor: Actor, user_id: UUID, prompt_id: UUID, *, version: int 
     _write_now()
 
 
-def _reach(actor: Actor, user_id: UUID, capability: Capability) -> Account:
+def _reach(actor: Actor, user_id: UUID, *any_of: Capability) -> Account:
     """The user, whose prompts are the actor's own or open to the actor. Raises Forbidden, NotFound."""
     own = actor.id == user_id and actor.may(Capability.OWN_PROMPTS)
-    if not own and not actor.may(capability):
+    if not own and actor.capabilities.isdisjoint(any_of):
         raise Forbidden
     user = db.session.get(Account, user_id)
     if user is None or user.kind != Kind.USER.value or user.state == State.DELETED.value:

@@ -285,7 +285,7 @@ def kept_client_in(environ: WSGIEnvironment) -> tuple[Actor, Premise] | None:
 
 def _bearer_of(environ: WSGIEnvironment) -> str:
     kind, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-    return token.strip() if kind.lower() == "bearer" else ""
+    return token.strip(" ") if kind.lower() == "bearer" else ""
 
 
 def _actor_of_client(client: KnownClient, environ: WSGIEnvironment) -> Actor:

@@ -36,7 +36,12 @@ def test_a_secret_holds_256_bits_and_fits_a_url() -> None:
     assert new_secret() != secret
 
 
-@pytest.mark.parametrize("typed", ["", "alice", "0193", "0" * 31, "g" * 32, "\0" * 32])
+LIKE_ONE = "01a200e2-e9fb-7a83-9848-8d34a3e488c4"
+
+
+@pytest.mark.parametrize(
+    "typed", ["", "alice", "0193", "0" * 31, "g" * 32, "\0" * 32, f"{{{LIKE_ONE}}}", f"urn:uuid:{LIKE_ONE}"]
+)
 def test_what_is_no_id_is_told_apart(typed: str) -> None:
     assert parse_id(typed) is None
 
