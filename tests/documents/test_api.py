@@ -14,6 +14,7 @@ from tests.servers import Server
 GUIDE = Guide("docs/api.md", {"id", "request_id", "access_token", "refresh_token"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_every_block_answers_what_the_page_shows(app: Doorward, served: Server, tmp_path: Path) -> None:
     make_account("alice")

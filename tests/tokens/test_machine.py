@@ -12,7 +12,7 @@ from tests.tokens.machine import Families
 if TYPE_CHECKING:
     from portal.web.frame import Doorward
 
-EXAMPLES, STEPS = 8, 15  # on each database
+EXAMPLES, STEPS = 6, 15  # on each database
 
 
 def test_never_two_that_are_good(app: Doorward) -> None:
