@@ -18,6 +18,7 @@ from portal.repeats.models import KeptAnswer
 from portal.web.frame import Doorward
 from tests.conftest import Machine
 from tests.people import PASSWORD, make_account
+from tests.races import race
 
 NEW = {"username": "grace", "email": "grace@example.org", "password": PASSWORD}
 
@@ -97,6 +98,23 @@ def test_a_whole_life(app: Doorward, machine: Callable[..., Machine], caller: Ca
     rest = grace.get("/me/activity", query_string={"cursor": first["next_cursor"]}).get_json()["items"]
     assert [deed["event"] for deed in [*first["items"], *rest]] == events
     assert grace.get("/me/activity?looks=true").get_json() == {"items": [], "next_cursor": None}
+
+
+def test_of_two_who_change_what_they_saw_at_once_one_is_told(caller: Callable[..., Machine]) -> None:
+    alice = caller("alice")
+    key = alice.post("/me/keys", {"name": "x"}).get_json()["id"]
+    for place, field in (("/me", "time_zone"), ("/me", "display_name"), (f"/me/keys/{key}", "name")):
+        seen = {"If-Match": alice.get(place).headers["ETag"]}
+
+        def change(number: int, place: str = place, field: str = field, seen: dict[str, str] = seen) -> Any:
+            mine = Machine(alice.client.application.test_client(), alice.token)
+            answer = mine.patch(place, {field: ["Asia/Tokyo", "Asia/Seoul"][number]}, headers=seen)
+            return answer.status_code, answer.get_json()
+
+        told = race(2, change)
+        assert sorted(status for status, _ in told) == [200, 412], told
+        (kept,) = (body for status, body in told if status == 200)
+        assert alice.get(place).get_json() == kept
 
 
 def test_what_is_wrong_with_a_key_is_said_as_on_the_page(caller: Callable[..., Machine]) -> None:
