@@ -13,8 +13,10 @@ from werkzeug.test import TestResponse
 from portal.accounts.models import Account, OneTimeLink, User
 from portal.audit.models import AuditEntry
 from portal.core import clock
+from portal.core.actor import nobody
 from portal.core.database import db, transaction
 from portal.mail.models import OutboxMail
+from portal.signin.registration import accept_invitation
 from portal.support.record import open_record
 from tests.conftest import Machine
 from tests.people import actor_named, make_account, open_case_for
@@ -170,6 +172,18 @@ def test_who_is_invited_sets_the_password_by_a_link_told_once(caller: Callers, v
     assert mailed.status_code == 201
     assert [mail.template for mail in db.session.scalars(select(OutboxMail))] == ["invitation"]
     assert len(db.session.scalars(select(OneTimeLink).where(OneTimeLink.used_at.is_(None))).all()) == 1
+
+
+@pytest.mark.parametrize("setting", [{"confirm_email": True}])
+def test_where_addresses_are_confirmed_a_link_handed_over_is_followed_by_a_mail(machine: Callers, visitor: Any) -> None:
+    made = machine("users:write").post(
+        "/users", {"username": "grace", "email": "grace@example.org", "deliver": "return"}
+    )
+    link = made.get_json()["activation_url"]
+    with transaction():
+        accept_invitation(nobody(), link.rpartition("/")[2], "eleven loud trumpets 77")
+    assert [mail.template for mail in db.session.scalars(select(OutboxMail))] == ["confirm"]
+    assert "confirm" in visitor.sign_in("grace", "eleven loud trumpets 77").text.lower()
 
 
 def test_a_list_is_narrowed_sorted_and_paged(caller: Callers) -> None:
