@@ -39,7 +39,7 @@ class CheckMail(msgspec.Struct):
     {201: AccountShape, 202: CheckMail},
     body=NewUserAccount,
     errors=(403, 429),
-    example={"username": "grace", "email": "grace@example.org", "password": "seven quiet lanterns 42"},
+    example={"username": "ida", "email": "ida@example.org", "password": "seven quiet lanterns 42"},
 )
 def sign_up() -> Response:
     """Register; with CONFIRM_EMAIL the answer is the same for every e-mail address."""

@@ -99,6 +99,14 @@ def _cases(operation: Any, mode: GenerationMode, most: int) -> list[Any]:
     return cases
 
 
+def example_of(operation: dict[str, Any]) -> tuple[str, Any] | None:
+    """The example of an operation's body, and its media type."""
+    for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
+        if "example" in content:
+            return media_type, content["example"]
+    return None
+
+
 class World:
     """Who calls, and what their addresses may name."""
 

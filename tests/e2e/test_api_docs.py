@@ -36,7 +36,8 @@ def test_the_document_is_drawn_and_tried(browser: Browser, demo: tuple[Server, d
     operation.get_by_role("button", name="Try it out").click()
     operation.get_by_role("button", name="Execute").click()
     expect(operation.locator(".live-responses-table .response .response-col_status")).to_contain_text("201")
-    assert watched.complaints() == []
+    # Hints of the browser about fields for passwords are its own thing; a breach of the policy is an error.
+    assert [line for line in watched.complaints() if not line.startswith("verbose: ")] == []
     page.set_viewport_size(PHONE)  # type: ignore[arg-type]  # its stubs want a TypedDict
     assert not watched.scrolls_sideways()
     context.close()

@@ -10,6 +10,9 @@ from flask import Blueprint, Flask, Response
 from portal.api.describing import describes, description_of
 from portal.api.document import PREFIXES, TAGS, described_routes, make_document, tag_of
 from portal.api.operations import operation_id
+from portal.api.problem_shapes import CODES
+from portal.core.errors import PortalError
+from portal.pages.public.api_docs import REMEDIES
 from portal.web.gates import Audience, guard
 
 if TYPE_CHECKING:
@@ -69,3 +72,10 @@ def test_every_heading_says_what_it_is_about(site: Doorward) -> None:
     with site.app_context():
         document = make_document(site)
     assert all(tag["description"] for tag in document["tags"])
+
+
+def test_every_code_of_an_error_is_told() -> None:
+    def kinds(kind: type[PortalError]) -> set[str]:
+        return {kind.code}.union(*map(kinds, kind.__subclasses__()))
+
+    assert kinds(PortalError) == set(CODES) == set(REMEDIES)
