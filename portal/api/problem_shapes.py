@@ -15,6 +15,7 @@ ALL: tuple[type[errors.PortalError], ...] = (
     errors.Forbidden,
     errors.ReauthNeeded,
     errors.NotFound,
+    errors.WrongMethod,
     errors.Conflict,
     errors.Stale,
     errors.TooLarge,

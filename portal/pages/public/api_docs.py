@@ -26,10 +26,8 @@ REMEDIES: dict[str, Shown] = {
         " speaks of something else, do that: the same call again gets the same answer."
     ),
     "REAUTH_REQUIRED": words("Get new tokens with the password, and the second factor where there is one; then again."),
-    "NOT_FOUND": words(
-        "Check the address and the ids. What a caller may not know of answers like what is not there. With status 405"
-        " the address is right and the method is not: the header Allow names those there are."
-    ),
+    "NOT_FOUND": words("Check the address and the ids. What a caller may not know of answers like what is not there."),
+    "METHOD_NOT_ALLOWED": words("The address is right and the method is not: the header Allow names those there are."),
     "CONFLICT": words("Read the record again, and decide whether the call still makes sense."),
     "STALE": words("Read the record again, repeat the change on what it is now, and send its new ETag as If-Match."),
     "TOO_LARGE": words("Send less at once."),
