@@ -25,8 +25,8 @@ PREFIXES = ("/api/v1/", "/.well-known/")
 REF = "#/components/schemas/{name}"
 ABOUT = """JSON in and out. Fields that are not known are refused. Errors are problem documents (RFC 9457); `type` of
 each opens what its `code` means and what to do. Every answer carries `X-Request-Id`. A path that is not there answers
-404, a method that a path does not have 405 with `Allow`; HEAD answers as GET without a
-body. New fields, statuses of errors and operations may be added under v1; nothing is renamed or taken away."""
+404, a method that a path does not have 405 with `Allow`; HEAD answers as GET without a body. New fields, statuses of
+errors and operations may be added under v1; nothing is renamed or taken away."""
 TAGS = {
     "auth": "Tokens (RFC 6749, 7009, 7662), registration, and who one is.",
     "me": "The account that the access token belongs to.",

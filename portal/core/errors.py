@@ -41,7 +41,7 @@ class Unauthenticated(PortalError):
 
     status = 401
     code = "UNAUTHENTICATED"
-    title = lazy_gettext("Sign in first")
+    title = lazy_gettext("A credential is needed")
     words = lazy_gettext("A valid credential is needed here.")
 
 
@@ -57,6 +57,8 @@ class TokenNeeded(Unauthenticated):
 
 class SignInNeeded(Unauthenticated):
     """A page needs somebody to be signed in; the frame leads to the sign-in page."""
+
+    title = lazy_gettext("Sign in first")
 
 
 class FactorNeeded(SignInNeeded):

@@ -6,9 +6,12 @@ import gzip
 import json
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_type_hints
 from urllib.parse import quote
+from uuid import UUID
 
+from portal.api.document import described_routes
+from portal.web.frame import Doorward
 from tests.api.lanes import Lanes, same
 from tests.api.test_bodies import BROKEN, JSON, MALFORMED, ODD
 from tests.conftest import Machine
@@ -126,26 +129,64 @@ def cursors_of(cursor: str) -> dict[str, str]:
     }
 
 
-def test_a_cursor_is_good_for_its_own_list_only(machine: Callable[..., Machine]) -> None:
-    gate, alice, bob = machine(), make_account("alice"), make_account("bob")
-    lists = {
-        f"/users/{alice.id}/prompts": "prompts",
-        "/status-checks": "checks",
-        "/message-logs": "logs",
-        "/audit": "audit",
-    }
+def lists_of(app: Doorward, user_id: UUID) -> list[str]:
+    """The path of every list that has a cursor."""
+    found = []
+    for rule, method, description in described_routes(app):
+        if method == "GET" and description.filters is not None and "cursor" in get_type_hints(description.filters):
+            found.append(rule.rule.removeprefix("/api/v1").replace("<uuid:user_id>", str(user_id)))
+    return found
+
+
+def test_a_cursor_is_good_for_its_own_list_of_its_own_user_only(
+    app: Doorward, machine: Callable[..., Machine], caller: Callable[..., Machine]
+) -> None:
+    gate, alice, bob = machine(), caller("alice"), caller("bob")
+    alice_id, bob_id = (UUID(one.get("/me").get_json()["id"]) for one in (alice, bob))
     for number in range(2):
-        gate.post(f"/users/{alice.id}/prompts", {"title": f"t{number}", "content": "c"})
+        for one in (alice, bob):
+            assert one.post("/me/prompts", {"title": f"t{number}", "content": "c"}).status_code == 201
         gate.post("/status-checks", {"client_name": f"gate {number}"})
-    found = {path: gate.get(f"{path}?limit=1").get_json()["next_cursor"] for path in list(lists)[:2]}
-    assert all(found.values())
-    for path in lists:
-        bad = cursors_of(next(iter(found.values())))
-        bad |= {other: cursor for other, cursor in found.items() if other != path}
-        for name, cursor in bad.items():
-            answer = gate.get(path, query_string={"cursor": cursor})
-            assert (answer.status_code, answer.get_json()["code"]) == (400, "MALFORMED"), (path, name)
-    assert gate.get(f"/users/{bob.id}/prompts", query_string={"cursor": found[next(iter(lists))]}).status_code == 400
+    paths = lists_of(app, alice_id)
+    assert len(paths) > 10
+    given, why = {}, {"X-Reason": "a test"}
+    for path in paths:
+        asks = alice if path.startswith("/me/") else gate
+        page = asks.get(f"{path}?limit=1", headers=why)
+        assert page.status_code == 200, (path, page.text)
+        given[path] = page.get_json()["next_cursor"]
+    made = {path: cursor for path, cursor in given.items() if cursor}
+    assert {"/me/prompts", f"/users/{alice_id}/prompts", "/status-checks", "/me/activity", "/users"} <= set(made)
+    one_of_each = set(made.values())
+    for path in paths:
+        asks = alice if path.startswith("/me/") else gate
+        # Prompts are one list by two addresses.
+        strange = one_of_each - {given[path]} - ({made["/me/prompts"], made[f"/users/{alice_id}/prompts"]})
+        for cursor in {*strange, *cursors_of(given[path] or "xx").values()}:
+            answer = asks.get(path, query_string={"cursor": cursor}, headers=why)
+            assert (answer.status_code, answer.get_json()["code"]) == (400, "MALFORMED"), (path, cursor[:80])
+    for path in ("/me/prompts", "/me/activity"):
+        assert bob.get(path, query_string={"cursor": made[path]}).status_code == 400
+    assert gate.get(f"/users/{bob_id}/prompts", query_string={"cursor": made["/me/prompts"]}).status_code == 400
+    assert gate.get("/users", query_string={"cursor": made["/users"], "sort": "username"}).status_code in {400, 422}
+
+
+def test_a_key_of_one_caller_is_another_call_of_the_next(
+    machine: Callable[..., Machine], caller: Callable[..., Machine]
+) -> None:
+    callers = [caller("alice"), caller("bob"), caller("alice"), machine()]
+    alice_id = callers[0].get("/me").get_json()["id"]
+    paths = ["/me/prompts", "/me/prompts", "/me/prompts", f"/users/{alice_id}/prompts"]
+    answers = [
+        one.post(path, {"title": "t", "content": "c"}, headers={"Idempotency-Key": "the-same"})
+        for one, path in zip(callers, paths, strict=True)
+    ]
+    assert [answer.status_code for answer in answers] == [201] * 4
+    ids = [answer.get_json()["id"] for answer in answers]
+    assert ids[2] == ids[0] and len(set(ids)) == 3
+    assert [answer.headers.get("Idempotent-Replayed") for answer in answers] == [None, None, "true", None]
+    other = callers[1].post("/me/prompts", {"title": "u", "content": "c"}, headers={"Idempotency-Key": "the-same"})
+    assert (other.status_code, other.get_json()["code"]) == (422, "IDEMPOTENCY_MISMATCH")
 
 
 def raw(server: Server, request: bytes) -> tuple[int, bytes]:

@@ -113,7 +113,7 @@ def test_one_request_does_not_speak_for_the_next(visitor: Visitor, app: Doorward
     assert visitor.get("/sign-in", headers={"Accept-Language": "de"}).title == "Anmelden"
     assert visitor.get("/sign-in").title == "Sign in"
     answer = app.test_client().get("/api/v1/keys/self", headers={"Accept-Language": "de"})
-    assert answer.get_json()["title"] == "Sign in first"
+    assert answer.get_json()["title"] == "A credential is needed"
 
 
 def test_an_error_is_told_in_the_language_too(visitor: Visitor) -> None:
