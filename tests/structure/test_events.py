@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
 HOME = "portal.audit.events"
 # Declared before what they tell can happen.
-NOT_YET: dict[str, str] = {
-}
+NOT_YET: dict[str, str] = {}
 
 
 def constants() -> set[str]:
