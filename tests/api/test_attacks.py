@@ -14,8 +14,8 @@ from portal.api.describing import description_of
 from portal.core.ids import new_id
 from tests.api.callers import account_named, bearer, token_of
 from tests.api.matrix import API, BODIES, address_of, api_routes, sent_with, table
-from tests.conftest import Machine, machines_of
-from tests.pages.conftest import House
+from tests.conftest import Machine, machines_of, make_key
+from tests.pages.conftest import House, keep_prompt
 from tests.pages.test_fields import changed, guarded, hostile
 from tests.pages.test_matrix import NOTHING, OVERRIDES, spellings
 from tests.people import open_case_for
@@ -157,6 +157,32 @@ def wrongly(method: str, route: str, house: House, which: UUID | str) -> str:
     parts = address_of(method, route, house, account_named("alice"), fresh=False)[0].split("/")
     parts[[number for number, part in enumerate(route.split("/")) if part.startswith("<")][-1]] = str(which)
     return "/".join(parts)
+
+
+@ONE_DATABASE
+def test_a_list_of_ones_own_shows_no_row_of_another_and_takes_no_cursor_of_theirs(app: Doorward, house: House) -> None:
+    """Of every list below /me: what stands in Alice's stands not in Bob's, and her cursor leads him to nothing."""
+    who = {name: Machine(app.test_client(use_cookies=False), token_of(name)) for name in ("alice", "bob")}
+    for _ in range(2):
+        for name in who:
+            make_key(account_named(name))
+            keep_prompt(account_named(name))
+    walked = 0
+    for method, route in api_routes(app):
+        if method != "GET" or not route.startswith(f"{API}/me/") or "<" in route:
+            continue
+        path = route.removeprefix(API)
+        hers = who["alice"].get(f"{path}?limit=1").get_json()
+        if "next_cursor" not in hers:
+            continue
+        theirs = [who[name].get(f"{path}?limit=200").get_json()["items"] for name in who]
+        assert not {str(row) for row in theirs[0]} & {str(row) for row in theirs[1]}, path
+        if hers["next_cursor"]:
+            answer = who["bob"].get(f"{path}?limit=200&cursor={hers['next_cursor']}")
+            items = answer.get_json().get("items", [])
+            assert [row for row in items if row not in theirs[1]] == [], path
+            walked += 1
+    assert walked >= 3
 
 
 @ONE_DATABASE

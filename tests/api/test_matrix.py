@@ -35,6 +35,11 @@ ADDRESSES = count(1)
 # Where the verb behind looks closer: words of a conversation want a right of their own, for the reason that all give.
 LOG = ("GET", "/api/v1/message-logs/<uuid:log_id>")
 CLOSER = {(who, *LOG): 403 for who in ("users.read", "users.write", "logs:read")}
+# What opens users to accounts opens to a client no keys: those have scopes of their own.
+KEYS = "/api/v1/users/<uuid:user_id>/keys"
+CLOSER |= {("users:read", "GET", KEYS): 403, ("users:write", "POST", KEYS): 403}
+CLOSER |= {("users:write", "PATCH", f"{KEYS}/<uuid:key_id>"): 403}
+CLOSER |= {("users:write", "POST", f"{KEYS}/<uuid:key_id>/rotate"): 403}
 ONE_DATABASE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
