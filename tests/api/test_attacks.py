@@ -110,7 +110,6 @@ def test_a_reason_that_cannot_be_kept_gives_no_words(app: Doorward, house: House
         assert status == 200 or answer.get_json()["errors"][0]["pointer"] == "/X-Reason"
 
 
-@ONE_DATABASE
 def test_only_ones_own_open_case_about_this_user_is_grounds(app: Doorward, house: House) -> None:
     alice, bob = account_named("alice"), account_named("bob")
     own, of_bob, of_theo = open_case_for("tara", alice), open_case_for("tara", bob), open_case_for("theo", alice)
