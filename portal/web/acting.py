@@ -30,7 +30,9 @@ def acting_by_header(user_id: UUID, reason: str | None = None) -> Actor:
     Raises CaseNeeded, Invalid at "reason".
     """
     who = actor() if reason is None else actor().because(reason)
-    return in_case(who, user_id, number=request.headers.get("X-Case", "").strip().upper())
+    number = request.headers.get("X-Case", "").strip().upper()
+    # PostgreSQL refuses to look for a text with NUL in it.
+    return in_case(who, user_id, number=number if number.isprintable() else "")
 
 
 def acting_perhaps_for(user_id: UUID, reason: str | None = None) -> Actor:

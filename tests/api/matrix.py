@@ -91,6 +91,11 @@ GET    /users/<uuid:user_id>                            401 403 403 200 200 200 
 PATCH  /users/<uuid:user_id>                            401 403 403 403 403 403 403 403 403 200 403 200
 GET    /users/<uuid:user_id>/credits                    401 403 403 403 403 403 200 403 200 200 403 200
 POST   /users/<uuid:user_id>/credits                    401 403 403 403 403 403 403 403 201 201 403 201
+GET    /users/<uuid:user_id>/keys                       401 403 403 200 200 200 200 200 200 200 403 200
+POST   /users/<uuid:user_id>/keys                       401 403 403 403 403 403 403 403 403 201 403 201
+DELETE /users/<uuid:user_id>/keys/<uuid:key_id>         401 403 403 403 403 403 204 403 204 204 403 204
+PATCH  /users/<uuid:user_id>/keys/<uuid:key_id>         401 403 403 403 403 403 403 403 403 200 403 200
+POST   /users/<uuid:user_id>/keys/<uuid:key_id>/rotate  401 403 403 403 403 403 403 403 403 201 403 201
 GET    /users/<uuid:user_id>/prompts                    401 403 403 403 403 403 403 403 403 403 403 200
 POST   /users/<uuid:user_id>/prompts                    401 403 403 403 403 403 403 403 403 403 403 201
 DELETE /users/<uuid:user_id>/prompts/<uuid:prompt_id>   401 403 403 403 403 403 403 403 403 403 403 204
@@ -118,6 +123,9 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/me/keys"): {"name": "key #"},
     ("PATCH", "/me/keys/<uuid:key_id>"): {"name": "key #"},
     ("POST", "/me/keys/<uuid:key_id>/rotate"): {},
+    ("POST", "/users/<uuid:user_id>/keys"): {"name": "key #"},
+    ("PATCH", "/users/<uuid:user_id>/keys/<uuid:key_id>"): {"name": "key #"},
+    ("POST", "/users/<uuid:user_id>/keys/<uuid:key_id>/rotate"): {},
     ("POST", "/me/prompts"): {"title": "t", "content": "c"},
     ("PATCH", "/me/prompts/<uuid:prompt_id>"): {"title": "t"},
     ("POST", "/plans"): {"name": "plan-#", "daily_limit": 5},
@@ -186,12 +194,21 @@ def like_alice(state: str) -> Callable[[Account], dict[str, UUID]]:
     return make
 
 
+def key_of_another(alice: Account) -> dict[str, UUID]:
+    """A key of another user, for of keys one may have few."""
+    made = like_alice("active")(alice)
+    return made | of_key(db.session.get_one(Account, made["user_id"]))
+
+
 # What ends a thing, or can be done to it once, gets a new one of these for each call. Answers what the address names.
 FRESH: dict[tuple[str, str], Callable[[Account], dict[str, UUID]]] = {
     ("DELETE", "/users/<uuid:user_id>/prompts/<uuid:prompt_id>"): of_prompt,
     ("DELETE", "/me/prompts/<uuid:prompt_id>"): of_prompt,
     ("DELETE", "/me/keys/<uuid:key_id>"): of_key,
     ("POST", "/me/keys/<uuid:key_id>/rotate"): of_key,
+    ("POST", "/users/<uuid:user_id>/keys"): like_alice("active"),
+    ("DELETE", "/users/<uuid:user_id>/keys/<uuid:key_id>"): key_of_another,
+    ("POST", "/users/<uuid:user_id>/keys/<uuid:key_id>/rotate"): key_of_another,
     ("DELETE", "/me/sessions/<uuid:session_id>"): of_session,
     ("DELETE", "/plans/<uuid:plan_id>"): of_plan,
     ("DELETE", "/users/<uuid:user_id>"): like_alice("active"),

@@ -11,14 +11,16 @@ import msgspec
 import pytest
 
 from portal.api.describing import description_of
+from portal.core.database import transaction
 from portal.core.ids import new_id
+from portal.support.cases import close_case, find_held_case
 from tests.api.callers import account_named, bearer, token_of
 from tests.api.matrix import API, BODIES, address_of, api_routes, sent_with, table
-from tests.conftest import Machine, machines_of
-from tests.pages.conftest import House
+from tests.conftest import Machine, machines_of, make_key
+from tests.pages.conftest import House, keep_prompt
 from tests.pages.test_fields import changed, guarded, hostile
 from tests.pages.test_matrix import NOTHING, OVERRIDES, spellings
-from tests.people import open_case_for
+from tests.people import actor_named, open_case_for
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -108,6 +110,39 @@ def test_a_reason_that_cannot_be_kept_gives_no_words(app: Doorward, house: House
         assert status == 200 or answer.get_json()["errors"][0]["pointer"] == "/X-Reason"
 
 
+def test_only_ones_own_open_case_about_this_user_is_grounds(app: Doorward, house: House) -> None:
+    alice, bob = account_named("alice"), account_named("bob")
+    own, of_bob, of_theo = open_case_for("tara", alice), open_case_for("tara", bob), open_case_for("theo", alice)
+    client, headers = app.test_client(use_cookies=False), bearer(token_of("tara"))
+
+    def grant(number: str) -> int:
+        """Whether the case is grounds to give Alice a credit."""
+        place = f"{API}/users/{alice.id}/credits"
+        sent = {"json": {"amount": 1, "reason": "why"}, "environ_overrides": {"HTTP_X_CASE": number}}
+        return client.post(place, headers=headers, **sent).status_code
+
+    assert [grant(number) for number in (own, own.lower(), f" {own} ")] == [201, 201, 201]
+    for number in (
+        of_bob,
+        of_theo,
+        "",
+        "C-",
+        "*",
+        "%",
+        f"{own},{of_bob}",
+        f"{own}\0",
+        f"{own}' OR '1'='1",
+        "\xff",
+        "x" * 9000,
+    ):
+        assert grant(number) in {400, 403}, number[:20]
+    with transaction():
+        case = find_held_case(actor_named("tara"), alice.id)
+        assert case is not None
+        close_case(actor_named("tara"), case.id, outcome="Done.")
+    assert grant(own) == 403
+
+
 def bare(answer: TestResponse) -> tuple[int, dict[str, Any]]:
     """An answer without what names this request."""
     told = answer.get_json(silent=True) or {}
@@ -157,6 +192,32 @@ def wrongly(method: str, route: str, house: House, which: UUID | str) -> str:
     parts = address_of(method, route, house, account_named("alice"), fresh=False)[0].split("/")
     parts[[number for number, part in enumerate(route.split("/")) if part.startswith("<")][-1]] = str(which)
     return "/".join(parts)
+
+
+@ONE_DATABASE
+def test_a_list_of_ones_own_shows_no_row_of_another_and_takes_no_cursor_of_theirs(app: Doorward, house: House) -> None:
+    """Of every list below /me: what stands in Alice's stands not in Bob's, and her cursor leads him to nothing."""
+    who = {name: Machine(app.test_client(use_cookies=False), token_of(name)) for name in ("alice", "bob")}
+    for _ in range(2):
+        for name in who:
+            make_key(account_named(name))
+            keep_prompt(account_named(name))
+    walked = 0
+    for method, route in api_routes(app):
+        if method != "GET" or not route.startswith(f"{API}/me/") or "<" in route:
+            continue
+        path = route.removeprefix(API)
+        hers = who["alice"].get(f"{path}?limit=1").get_json()
+        if "next_cursor" not in hers:
+            continue
+        theirs = [who[name].get(f"{path}?limit=200").get_json()["items"] for name in who]
+        assert not {str(row) for row in theirs[0]} & {str(row) for row in theirs[1]}, path
+        if hers["next_cursor"]:
+            answer = who["bob"].get(f"{path}?limit=200&cursor={hers['next_cursor']}")
+            items = answer.get_json().get("items", [])
+            assert [row for row in items if row not in theirs[1]] == [], path
+            walked += 1
+    assert walked >= 3
 
 
 @ONE_DATABASE

@@ -35,6 +35,11 @@ ADDRESSES = count(1)
 # Where the verb behind looks closer: words of a conversation want a right of their own, for the reason that all give.
 LOG = ("GET", "/api/v1/message-logs/<uuid:log_id>")
 CLOSER = {(who, *LOG): 403 for who in ("users.read", "users.write", "logs:read")}
+# What opens users to accounts opens to a client no keys: those have scopes of their own.
+KEYS = "/api/v1/users/<uuid:user_id>/keys"
+CLOSER |= {("users:read", "GET", KEYS): 403, ("users:write", "POST", KEYS): 403}
+CLOSER |= {("users:write", "PATCH", f"{KEYS}/<uuid:key_id>"): 403}
+CLOSER |= {("users:write", "POST", f"{KEYS}/<uuid:key_id>/rotate"): 403}
 ONE_DATABASE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
@@ -93,6 +98,9 @@ def shown(wrong: dict[Any, Any]) -> str:
 
 def test_every_route_has_its_row(app: Doorward) -> None:
     assert set(api_routes(app)) == set(table())
+    # What is shut to nobody says which capability opens it; but for the one door to which an API key is the key.
+    shut = {one for one, said in table().items() if said["nobody"] == 401}
+    assert {one for one, wanted in wanted_by(app).items() if not wanted} & shut == {("GET", "/api/v1/keys/self")}
 
 
 def test_everybody_gets_what_the_table_says(app: Doorward, house: House) -> None:

@@ -298,6 +298,11 @@ POST /api/v1/users/<uuid:user_id>/credits           401 401 401 401 401 401 401 
 POST /api/v1/users/<uuid:user_id>/reactivate        401 401 401 401 401 401 401 409
 POST /api/v1/users/<uuid:user_id>/restore           401 401 401 401 401 401 401 404
 POST /api/v1/users/<uuid:user_id>/suspend           401 401 401 401 401 401 401 422
+GET  /api/v1/users/<uuid:user_id>/keys               401 401 401 401 401 401 401 200
+POST /api/v1/users/<uuid:user_id>/keys               401 401 401 401 401 401 401 415
+DELETE /api/v1/users/<uuid:user_id>/keys/<uuid:key_id> 401 401 401 401 401 401 401 404
+PATCH /api/v1/users/<uuid:user_id>/keys/<uuid:key_id> 401 401 401 401 401 401 401 415
+POST /api/v1/users/<uuid:user_id>/keys/<uuid:key_id>/rotate 401 401 401 401 401 401 401 415
 GET  /api/v1/users/<uuid:user_id>/usage             401 401 401 401 401 401 401 200
 POST /api/v1/auth/introspect                       401 401 401 401 401 401 401 400
 POST /api/v1/auth/revoke                           400 400 400 400 400 400 400 400
