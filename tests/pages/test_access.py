@@ -496,6 +496,7 @@ OBJECTS = {
     "/setup/<token>": "setup",
 }
 LEAVING = ("POST", "/sign-out")
+ENDING = ("POST", "/account/sessions/end-others")
 TOKENS: WeakKeyDictionary[Visitor, str] = WeakKeyDictionary()
 
 
@@ -507,13 +508,13 @@ def table() -> dict[tuple[str, str], dict[str, int]]:
 
 
 def routes_of(app: Doorward) -> list[tuple[str, str]]:
-    """Every (method, route) of the url map; signing out comes last."""
+    """Every (method, route) of the url map; what ends all that others are about comes last, and signing out."""
     found = [
         (method, rule.rule)
         for rule in app.url_map.iter_rules()
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
     ]
-    return sorted(found, key=lambda one: (one == LEAVING, one[1], one[0]))
+    return sorted(found, key=lambda one: (one == LEAVING, one == ENDING, one[1], one[0]))
 
 
 def address_of(route: str, house: House) -> str:
