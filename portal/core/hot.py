@@ -73,15 +73,17 @@ class Lane:
 
 
 class _Order(Generic[T]):
-    """Work that waits for its turn, and what came of it."""
+    """Work that waits for its turn, and what came of it. `called` is let go when it is done, or is to lead the next."""
 
-    __slots__ = ("done", "error", "value", "work")
+    __slots__ = ("called", "done", "error", "value", "work")
 
     def __init__(self, work: Callable[[Any], T]) -> None:
         self.work = work
         self.value: T | None = None
         self.error: BaseException | None = None
         self.done = False
+        self.called = threading.Lock()
+        self.called.acquire()
 
 
 class Connections:
@@ -96,6 +98,9 @@ class Connections:
         self.writer: Any = None
         self.line = threading.Lock()
         self.waiting: deque[_Order[Any]] = deque()
+        # Whether somebody leads the line; it and the end of the line change together.
+        self.led = False
+        self.queue = threading.Lock()
         event.listen(engine, "engine_disposed", self.close)
 
     def close(self, _engine: Engine) -> None:
@@ -146,12 +151,29 @@ class Connections:
         return order.value  # type: ignore[return-value]  # set with done, or error is
 
     def _stand_in_line(self, order: _Order[Any]) -> None:
-        self.waiting.append(order)
-        with self.line:
-            # Whoever stood before us may have committed for us.
-            while not order.done:
-                together = [self.waiting.popleft() for _ in range(min(len(self.waiting), MOST_TOGETHER))]
+        with self.queue:
+            self.waiting.append(order)
+            leads, self.led = not self.led, True
+        if not leads:
+            order.called.acquire()
+            if order.done:
+                return
+        together = [self.waiting.popleft() for _ in range(min(len(self.waiting), MOST_TOGETHER))]
+        try:
+            with self.line:
                 self._do_together(together)
+        finally:
+            self._call(together)
+
+    def _call(self, together: list[_Order[Any]]) -> None:
+        """Let go whoever was committed for; first of all who leads next, so that the database is not kept waiting."""
+        with self.queue:
+            following = self.waiting[0] if self.waiting else None
+            self.led = following is not None
+        if following is not None:
+            following.called.release()
+        for order in together:
+            order.called.release()
 
     def _do_together(self, orders: list[_Order[Any]]) -> None:
         """One transaction for all. When one fails, each has one of its own, so that it fails alone."""
