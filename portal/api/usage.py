@@ -170,7 +170,7 @@ def open_lease() -> Response:
     made: Taken | Replay
     if body.key is not None:
         question = Question(
-            key=check_text("/key", body.key, 400),
+            key=body.key,
             conversations=body.conversations,
             credits=body.credits,
             scopes=check_scopes("", body.scopes),

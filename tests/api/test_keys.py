@@ -75,9 +75,10 @@ def test_a_refusal_tells_what_is_left_and_when_it_clears(
 
 
 def test_an_unknown_key_is_an_answer_not_an_error(machine: Callable[..., Machine]) -> None:
-    answer = machine().post("/keys/verify", {"key": "dw_nonsense"})
-    assert answer.status_code == 200
-    assert answer.get_json()["code"] == "KEY_UNKNOWN"
+    gate = machine()
+    for key in ("dw_nonsense", "", "dw_\0", "x" * 401, "dw_" + "x" * 1_000_000):
+        answer = gate.post("/keys/verify", {"key": key})
+        assert (answer.status_code, answer.get_json()["code"]) == (200, "KEY_UNKNOWN"), key[:20]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,6 @@ def test_bounds_are_within(machine: Callable[..., Machine], key_of: Callable[...
         {}, {"key": None}, {"key": 5}, {"key": ["dw_"]}, {"key": "dw_x", "extra": 1}, {"Key": "dw_x"}, [], "dw_x",
         5, False, {"key": "dw_x", "scopes": "chat"}, {"key": "dw_x", "scopes": [1]}, {"key": "dw_x", "ip": 5},
         {"key": "dw_x", "model": None}, {"key": "dw_x", "model": "m" * 81}, {"key": "dw_x", "model": "m\0"},
-        {"key": "dw_\0"}, {"key": "dw_" + "x" * 1_000_000},
     ],
     ids=lambda body: str(body)[:40],
 )  # fmt: skip
@@ -187,7 +187,6 @@ def test_one_to_a_hundred_questions_fit_into_a_call(
 def test_one_wrong_question_of_many_stops_all(machine: Callable[..., Machine], key_of: Callable[..., str]) -> None:
     gate, key = machine("keys:verify"), key_of(make_account("alice"))
     wrong: list[tuple[dict[str, Any], str]] = [
-        ({"key": "x" * 401}, "/items/1/key"),
         ({"key": key, "scopes": ["a"] * 51}, "/items/1/scopes"),
         ({"key": key, "ip": "1" * 101}, "/items/1/ip"),
         ({"key": key, "model": "m" * 81}, "/items/1/model"),
