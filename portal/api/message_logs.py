@@ -14,11 +14,11 @@ from portal.api.log_shapes import LogPage, LogQuery, ReadLogShape, RecordShape, 
 from portal.api.pushing import MEDIA_TYPES, Answer, answer_push
 from portal.api.reasons import actor_with_reason, reason_given
 from portal.core.access import Capability
-from portal.core.errors import Forbidden, Invalid
+from portal.core.errors import Invalid
 from portal.core.ids import parse_id
 from portal.core.text import gettext
 from portal.messages.reading import LogFilter, LogSeen, list_logs, read_log, search_logs, searches_words, see_log
-from portal.web.gates import requires
+from portal.web.gates import lacking, requires
 from portal.web.identity import actor
 from portal.web.problems import bytes_response, json_response
 
@@ -82,7 +82,7 @@ def show_message_log(log_id: UUID) -> Response:
     told = {**_item(log), "content": state}
     if reason_given():
         if not actor().may(Capability.LOG_CONTENT):
-            raise Forbidden(gettext("This client lacks the scope %(scopes)s.", scopes="logs:content"))
+            raise lacking(Capability.LOG_CONTENT)
         opened = read_log(actor_with_reason(), log_id, what="api")
         told |= {"messages": opened.messages, "metadata": opened.extra or {}}
     return json_response(told)

@@ -129,7 +129,7 @@ def note_refusal() -> None:
         record(who, events.ACCESS_REFUSED, facts={"what": str(request.endpoint)}, result="refused")
 
 
-def _lacking(any_of: tuple[Capability, ...]) -> Forbidden:
+def lacking(*any_of: Capability) -> Forbidden:
     """What to say to whoever holds none of these; a client is told by which scope it would."""
     if actor().kind is not ActorKind.CLIENT:
         return Forbidden()
@@ -146,7 +146,7 @@ def requires(*any_of: Capability) -> Callable[[Callable[P, R]], Callable[P, R]]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
             if actor().capabilities.isdisjoint(any_of):
-                raise _lacking(any_of)
+                raise lacking(*any_of)
             return view(*args, **kwargs)
 
         guarded.__capabilities__ = any_of  # type: ignore[attr-defined]  # read by `doorward routes`
