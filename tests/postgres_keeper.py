@@ -37,7 +37,7 @@ OPTIONS: Final = {
     "fsync": "off",
     "full_page_writes": "off",
     "listen_addresses": "127.0.0.1",
-    "max_connections": "200",
+    "max_connections": "400",
     "max_wal_senders": "0",
     "max_wal_size": "256MB",
     "shared_buffers": "64MB",
