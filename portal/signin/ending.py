@@ -55,7 +55,7 @@ def end_other_sessions(actor: Actor) -> SignedIn:
     living = signed_in(account, but=actor.session_id)
     end_sessions(account.id, but=actor.session_id)
     record(actor, events.SESSIONS_ENDED, target_of(account))
-    notify(account, gettext("All other browsers were signed out of your account."))
+    notify(account, gettext("All other browsers and programs were signed out of your account."))
     return living
 
 
