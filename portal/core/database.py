@@ -7,6 +7,7 @@ WHERE or the row's version.
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 import uuid
 from contextlib import contextmanager
@@ -87,6 +88,14 @@ else:
 
 __all__ = ["Base", "Instant", "Model", "db", "in_transaction", "raw_connection", "transaction", "writing_connection"]
 
+
+class SqliteConnection(sqlite3.Connection):
+    """A connection that may remember what was read on it: `proved` holds facts that stay true until another connection
+    commits. None where nobody looks after that."""
+
+    proved: set[tuple[Any, ...]] | None = None
+
+
 # Connections beside one a thread: eight for the hot statements, the rest for jobs.
 SPARE = 12
 _READS = ("SELECT", "PRAGMA", "EXPLAIN", "SHOW", "SET", "BEGIN")
@@ -100,6 +109,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
                 "timeout": settings.db_timeout_s,
                 "isolation_level": None,
                 "check_same_thread": False,
+                "factory": SqliteConnection,
             },
             "pool_size": settings.db_pool_size or settings.threads + SPARE,
             "max_overflow": 0 if settings.db_pool_size else settings.threads,
@@ -166,6 +176,11 @@ def begin(connection: Any, *, hurried: bool = False) -> None:
         connection.execute("BEGIN IMMEDIATE")
     else:
         connection.execute("BEGIN; SET LOCAL synchronous_commit = off" if hurried else "BEGIN")
+
+
+def proved_on(connection: Any) -> set[tuple[Any, ...]] | None:
+    """The facts that need not be read again on this DBAPI connection; None where each must be read."""
+    return getattr(connection, "proved", None)
 
 
 def in_transaction() -> bool:

@@ -1,9 +1,10 @@
 """Connections for the few statements that must cost no more than themselves: no session, no request.
 
 On SQLite one thread of the process writes at a time, and whoever holds the writer's place commits for all who wait
-behind it (natural group commit): waiting in line costs less than polling the file's lock, and one sync serves many. All
-of them write on one connection, for what one writes the caches of all others forget. On PostgreSQL each writes in a
-transaction of its own. Nothing is answered before its commit.
+behind it (natural group commit): waiting in line costs less than polling the file's lock, and one sync serves many.
+All of them write on one connection, for what one writes the caches of all others forget. SQLite tells that connection
+whether any other has committed since: while none has, what was read on it once is not read again (`proved_on`). On
+PostgreSQL each writes in a transaction of its own. Nothing is answered before its commit.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import psycopg
 from sqlalchemy import Engine, event
 
 from portal.core import settings
-from portal.core.database import begin, db, in_raw_transaction, in_transaction
+from portal.core.database import begin, db, in_raw_transaction, in_transaction, proved_on
 from portal.core.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ MOST_TOGETHER = 64
 MOST_FREE = 8
 MOST_MAPPED = 2**31 - 65536
 MOST_TRIES = 5
+MOST_PROVED = 50_000
 BROKEN = (sqlite3.OperationalError, psycopg.OperationalError, psycopg.InterfaceError)
 # Two that waited for each other: one of them was undone whole and may try again.
 ENTANGLED = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
@@ -56,10 +58,16 @@ class Premise:
 
     def prove(self, raw: Any) -> None:
         """Read the row on this raw connection, once. Raises Outdated when it is another one."""
-        if not self.proved:
+        if self.proved:
+            return
+        facts = proved_on(raw)
+        fact = self.statement, self.row
+        if facts is None or fact not in facts:
             if raw.execute(self.statement, self.values).fetchone() != self.row:
                 raise Outdated
-            self.proved = True
+            if facts is not None:
+                facts.add(fact)
+        self.proved = True
 
 
 class Lane:
@@ -96,6 +104,8 @@ class Connections:
         self.most_free = max(1, min(MOST_FREE, engine.pool.size() // 3))  # type: ignore[attr-defined]  # of a QueuePool
         # The one on which everybody writes who stands in line; only for whoever holds `line`.
         self.writer: Any = None
+        # By what SQLite tells the writer that another connection has committed.
+        self.writer_version = 0
         self.line = threading.Lock()
         self.waiting: deque[_Order[Any]] = deque()
         # Whether somebody leads the line; it and the end of the line change together.
@@ -182,6 +192,7 @@ class Connections:
             raw = self._writing()
             begin(raw)
             began = True
+            self._forget_outdated(raw)
             values = [order.work(raw) for order in orders]
             raw.commit()
         except BaseException as error:
@@ -201,8 +212,17 @@ class Connections:
             self.writer = self.engine.raw_connection()
             # Mapped instead of copied: with many users most pages are not in this connection's cache. Only here, for
             # a connection beside which others write maps anew each time.
-            self.writer.dbapi_connection.execute(f"PRAGMA mmap_size={MOST_MAPPED}")
+            raw = self.writer.dbapi_connection
+            raw.execute(f"PRAGMA mmap_size={MOST_MAPPED}")
+            raw.proved = set()
         return self.writer.dbapi_connection
+
+    def _forget_outdated(self, raw: Any) -> None:
+        """Inside a transaction: forget what was proved if anybody else has committed since the last one."""
+        version = raw.execute("PRAGMA data_version").fetchone()[0]
+        if version != self.writer_version or len(raw.proved) > MOST_PROVED:
+            raw.proved.clear()
+            self.writer_version = version
 
     def _check_writer(self, error: BaseException) -> None:
         """After an error: one that broke is not kept."""

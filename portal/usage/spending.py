@@ -13,7 +13,7 @@ import msgspec
 
 from portal.accounts.days import month_of, resets_at, usage_day
 from portal.core import clock, database, hot
-from portal.core.database import raw_day, raw_id, raw_instant
+from portal.core.database import proved_on, raw_day, raw_id, raw_instant
 from portal.usage.ledger import Balance, as_turned, balance_of_row, balance_of_text, by, lock_balance, runner, take
 
 if TYPE_CHECKING:
@@ -56,6 +56,11 @@ class Spending(msgspec.Struct, frozen=True, gc=False):
     model: str = ""
     # The raw values of budget and key, where they were made before.
     values: dict[str, Any] | None = None
+
+    @property
+    def as_read(self) -> dict[str, Any]:
+        """Whose budget and which key, in the versions that were read, as the hot statements want them."""
+        return self.values or values_of(self.budget, self.key)
 
 
 class Standing(msgspec.Struct, frozen=True, gc=False):
@@ -106,7 +111,7 @@ def spend_in(raw: Any, actor: Actor, spending: Spending, now: datetime, decision
             code = "CREDITS_EXHAUSTED" if _day_has_room(run, cost, limit) else "DAILY_LIMIT_REACHED"
             return _refuse(run, code, spending, now, key_used)
     if cost.conversations:
-        row = run("SPEND_DAY" if key is None else "SPEND_DAY_BY_KEY")
+        row = _spend_day(run, raw, spending)
         if row is None:
             return _refuse(run, "DAILY_LIMIT_REACHED", spending, now, key_used)
         used, closed_at = int(row[0]), row[1]
@@ -129,6 +134,21 @@ def spend_in(raw: Any, actor: Actor, spending: Spending, now: datetime, decision
         key_used += cost.conversations
     standing = _standing(spending, now, used, balance, key_used)
     return Outcome(None, standing, day, plan_part, own_part)
+
+
+def _spend_day(run: Run, raw: Any, spending: Spending) -> Any:
+    """(used, closed at, balance) of a day with room for it; None where it has none, or the budget is not as read."""
+    name = "SPEND_DAY" if spending.key is None else "SPEND_DAY_BY_KEY"
+    facts = proved_on(raw)
+    if facts is None:
+        return run(name)
+    fact = tuple(spending.as_read.values())
+    if fact in facts:
+        return run("SPEND_DAY_AS_PROVED")
+    row = run(name)
+    if row is not None:
+        facts.add(fact)
+    return row
 
 
 def lock_for(raw: Any, spendings: Sequence[Spending]) -> None:
@@ -180,10 +200,9 @@ def values_of(budget: Budget, key: SpendingKey | None = None) -> dict[str, Any]:
 
 
 def _run_for(raw: Any, spending: Spending, day: date, limit: int | None = None) -> Run:
-    values = spending.values or values_of(spending.budget, spending.key)
     return runner(
         raw,
-        **values,
+        **spending.as_read,
         day=raw_day(day),
         model=spending.model,
         units=spending.cost.conversations,

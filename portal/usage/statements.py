@@ -29,6 +29,8 @@ TEXTS = {
     # (The column itself: SQLite 3.40 answers `closed_at IS NOT NULL` with 1 for a row just inserted without one.)
     "SPEND_DAY": _SPEND.format(as_read=_AS_READ, balance=_BALANCE),
     "SPEND_DAY_BY_KEY": _SPEND.format(as_read=_KEY_AS_READ, balance=_BALANCE),
+    # Where nothing has changed since it was proved.
+    "SPEND_DAY_AS_PROVED": _SPEND.format(as_read="1 = 1", balance=_BALANCE),
     "CHECK": f"SELECT 1 WHERE {_AS_READ}",
     "CHECK_BY_KEY": f"SELECT 1 WHERE {_KEY_AS_READ}",
     "LOCK_KEY": "SELECT version FROM api_keys WHERE id = :key_id FOR UPDATE",

@@ -10,11 +10,12 @@ from contextlib import closing
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from portal.accounts.models import User
 from portal.core import hot
-from portal.core.database import db, transaction
+from portal.core.database import db, proved_on, transaction
 from portal.core.errors import Unavailable
 from portal.core.settings import Settings
 from portal.web.frame import Doorward
@@ -294,3 +295,40 @@ def test_a_premise_that_no_longer_holds_changes_nothing(lane: hot.Lane, ask: Cal
     assert lane.premise.proved is False
     lane.premise = None
     assert hot.read_together(count_in) == 0
+
+
+def test_what_was_proved_is_read_again_once_another_connection_has_committed(lane: hot.Lane) -> None:
+    for _ in range(2):
+        lane.premise = hot.Premise(NAME, {}, (0,))
+        assert hot.write(count_in) == 0
+    with transaction():
+        db.session.execute(text(ADD))
+    lane.premise = hot.Premise(NAME, {}, (0,))
+    with pytest.raises(hot.Outdated):
+        hot.write(add)
+    lane.premise = hot.Premise(NAME, {}, (1,))
+    assert hot.write(add) == 2
+
+
+def test_on_sqlite_it_is_not_read_while_nobody_else_commits(lane: hot.Lane, settings: Settings) -> None:
+    told: list[str] = []
+
+    def traced(raw: Any) -> None:
+        if settings.sqlite:
+            raw.set_trace_callback(told.append)
+
+    hot.write(traced)
+    for _ in range(3):
+        lane.premise = hot.Premise(NAME, {}, (0,))
+        hot.write(lambda _: None)
+        assert lane.premise.proved
+    assert told.count(NAME) == (1 if settings.sqlite else 0)
+
+
+def test_what_was_proved_is_kept_in_bounds(lane: hot.Lane, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hot, "MOST_PROVED", 2)
+    for value in range(5):
+        lane.premise = hot.Premise(f"SELECT {value}", {}, (value,))
+        kept = hot.write(proved_on)
+        assert kept is None or len(kept) <= 3
+        assert (kept is not None) == settings.sqlite
