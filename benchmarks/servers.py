@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.cores import pinned
-from tests.servers import KEPT, ROOT, TIED, free_port
+from tests.programs import KEPT, ROOT, TIED
+from tests.servers import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

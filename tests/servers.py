@@ -15,7 +15,6 @@ import secrets
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from contextlib import contextmanager
@@ -23,21 +22,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from tests.programs import KEPT, ROOT, Program, run_program, start_program
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).resolve().parent.parent
+COMMAND = "portal.cli"
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 30
 PORTS = range(12_000, 32_000)
-KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "TZ")
-# Becomes the program named in its arguments, which the kernel kills when the test process dies, however that dies.
-TIED = """
-import ctypes, os, sys
-if sys.platform == "linux":
-    ctypes.CDLL(None).prctl(1, 9)
-os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
-"""
 DEFAULTS = {"BCRYPT_COST": "4", "LOG_LEVEL": "warning", "SMTP_URL": "none", "SITE_NAME": "Doorward"}
 
 
@@ -112,8 +105,8 @@ class Server:
     workers: int = 1
     port: int = 0
     # What is started with `serve`: the product's own command, or one of the tests around it.
-    program: str = "portal.cli"
-    process: subprocess.Popen[bytes] = field(init=False)
+    program: str = COMMAND
+    process: Program = field(init=False)
 
     @property
     def url(self) -> str:
@@ -144,18 +137,8 @@ class Server:
         """Start it (again) and wait until it answers. Raises ServerFailed."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
         self.port = self.port or free_port()
-        command = [sys.executable, "-I", "-c", TIED, "-m", self.program, "serve", "--workers", str(self.workers)]
-        with (self.data_dir / "server.log").open("ab") as log:
-            # A session of its own, so that the whole group can be killed; a folder without a .env.
-            self.process = subprocess.Popen(
-                command,
-                env=self.environment,
-                cwd=self.data_dir,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        # A session of its own, so that the whole group can be killed; a folder without a .env.
+        self.process = self._begin(self.program, "serve", "--workers", str(self.workers), session=True)
         self.wait_until_live()
 
     def wait_until_live(self) -> None:
@@ -201,27 +184,21 @@ class Server:
 
     def attempt(self, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
         """Run `doorward …` with the server's environment; `text` is its standard input."""
-        return subprocess.run(
-            [sys.executable, "-m", "portal.cli", *arguments],
-            env=self.environment,
-            cwd=self.data_dir,
-            input=text,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        return run_program(COMMAND, *arguments, environment=self.environment, folder=self.data_dir, text=text)
 
-    def begin(self, *arguments: str) -> subprocess.Popen[bytes]:
+    def begin(self, *arguments: str) -> Program:
         """Start `doorward …` and do not wait for it; its output goes to the server's."""
+        return self._begin(COMMAND, *arguments)
+
+    def _begin(self, program: str, *arguments: str, session: bool = False) -> Program:
         with (self.data_dir / "server.log").open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", "portal.cli", *arguments],
-                env=self.environment,
-                cwd=self.data_dir,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+            return start_program(
+                program,
+                *arguments,
+                environment=self.environment,
+                folder=self.data_dir,
+                out=log,
+                session=session,
             )
 
     def command(self, *arguments: str, text: str = "") -> str:

@@ -51,13 +51,16 @@ def register_limits(app: Flask) -> None:
     given: Settings = app.extensions["settings"]
     limiter = Limiter(
         _key,
-        app=app,
         storage_uri=_storage_of(given),
         storage_options=_patience() if given.redis_url else {},
         strategy=STRATEGY,
         in_memory_fallback_enabled=True,
         key_prefix=f"doorward:{STRATEGY}",
     )
+    # As if its hooks hung there already: they look in every request for rates of its route, which costs more than a
+    # verify, and find none. We count where we say.
+    app.extensions["limiter"] = {limiter}
+    limiter.init_app(app)
     app.extensions["doorward.limiter"] = limiter, limiter.shared_limit(_text, scope="api", key_func=_key)(_counted)
 
     @app.after_request

@@ -17,7 +17,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import PHONE, WIDE, Watched
 from tests.e2e.test_every_page import sign_in
-from tests.servers import TIED, Server, free_port, running_server
+from tests.programs import TIED
+from tests.servers import Server, free_port, running_server
 
 pytestmark = pytest.mark.browser
 PEOPLE = [

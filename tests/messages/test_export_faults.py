@@ -28,7 +28,8 @@ from portal.work.long_work import LEASE
 from tests.messages.conftest import record
 from tests.messages.exports import COUNT, Push, ask, fetch, files, link_of, stored, work_off
 from tests.people import actor_named, make_account
-from tests.servers import DEFAULTS, KEPT, ROOT
+from tests.programs import KEPT, ROOT
+from tests.servers import DEFAULTS
 
 
 @pytest.fixture
