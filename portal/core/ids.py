@@ -6,9 +6,13 @@ import os
 import re
 import secrets
 import struct
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from portal.core import clock
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 AT_ONCE = 64
 SPELLING = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32}")
@@ -21,6 +25,11 @@ def new_id() -> UUID:
     The fraction keeps what is made one after the other in that order.
     """
     return UUID(int=_new_value())
+
+
+def earliest_id(instant: datetime) -> UUID:
+    """The least id that may be made at this instant or later: ids below it are older."""
+    return UUID(int=int(instant.timestamp() * 1000) << 80)
 
 
 def new_hex() -> str:

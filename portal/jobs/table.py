@@ -35,6 +35,7 @@ from portal.signin.steps import forget_steps
 from portal.signin.throttle import forget_counts
 from portal.support.cases import CLOSE_CASES_JOB, close_idle_cases
 from portal.tokens.families import forget_families
+from portal.usage.forgetting import forget_leases, forget_refunds
 from portal.usage.leases import end_leases
 from portal.usage.months import turn_months
 from portal.usage.plan_changes import begin_due_plans
@@ -151,6 +152,10 @@ def _forget_warnings() -> str:
     return f"forgot {forget_warnings()}"
 
 
+def _forget_leases() -> str:
+    return f"leases {_in_batches(forget_leases)}, refunds {_in_batches(forget_refunds)}"
+
+
 def _begin_plans() -> str:
     return f"began {begin_due_plans()}"
 
@@ -263,6 +268,7 @@ JOBS: dict[str, Job] = {
         Job("forget_refusals", words("Deletes refusals older than 30 days."), _forget_refusals, 3600),
         Job("forget_tries", words("Forgets unfinished sign-ins and tries that count no more."), _forget_tries, 3600),
         Job("forget_warnings", words("Deletes warnings of days over 30 days ago."), _forget_warnings, 3600),
+        Job("forget_leases", words("Deletes leases and refunds older than 90 days."), _forget_leases, 3600),
         Job("begin_plans", words("Makes plans that have begun the present ones."), _begin_plans, 3600),
         Job("turn_months", words("Turns the plan credits of users who are in a new month."), _turn_months, 3600),
         Job("reconcile_credits", words("Compares every balance with its ledger."), _reconcile_credits, 86_400),

@@ -34,6 +34,7 @@ SAYS = {
     "forget_refusals": r"forgot 0",
     "forget_tries": r"forgot 0",
     "forget_warnings": r"forgot 0",
+    "forget_leases": r"leases 0, refunds 0",
     "end_leases": r"ended 0, lost 0",
     "forget_kept_answers": r"forgot 0",
     "tell_expiring_keys": r"told 0",
