@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 _MICROSECOND = timedelta(microseconds=1)
 _offset = timedelta(0)
+_offset_us = 0
 
 
 def now() -> datetime:
@@ -16,7 +17,7 @@ def now() -> datetime:
 
 def microseconds() -> int:
     """The present instant in whole microseconds since 1970."""
-    return time.time_ns() // 1000 + _offset // _MICROSECOND
+    return time.time_ns() // 1000 + _offset_us
 
 
 def seconds() -> int:
@@ -31,8 +32,8 @@ def monotonic() -> float:
 
 def shift(offset: timedelta) -> None:
     """Move this process's clock away from the machine's (CLOCK_OFFSET_S in development, and tests)."""
-    global _offset
-    _offset = offset
+    global _offset, _offset_us
+    _offset, _offset_us = offset, offset // _MICROSECOND
 
 
 def offset() -> timedelta:

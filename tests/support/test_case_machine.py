@@ -7,9 +7,8 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from sqlalchemy import delete, select
 
 from portal.accounts.models import Account
@@ -23,6 +22,7 @@ from portal.support.cases import CLOSE_CASES_JOB, IDLE, close_case, close_idle_c
 from portal.support.handing import claim_case, hand_back, hand_to_level, hand_to_person, takers_of
 from portal.support.messages import answer_case
 from portal.support.models import CaseMessage, SupportCase
+from tests.machines import run_machine
 from tests.people import actor_named, make_account
 
 if TYPE_CHECKING:
@@ -142,15 +142,4 @@ class Cases(RuleBasedStateMachine):
 def test_a_case_has_exactly_one_state(app: Doorward) -> None:
     for name in (*DESK, "alice"):
         make_account(name)
-    run_state_machine_as_test(
-        Cases,
-        settings=settings(
-            max_examples=8,
-            stateful_step_count=12,
-            deadline=None,
-            database=None,
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-            print_blob=True,
-        ),
-    )
+    run_machine(Cases, 8, 12)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.signin.test_machine import run_machine
+from tests.machines import run_machine
+from tests.signin.machine import SecondFactors
 
 if TYPE_CHECKING:
     from portal.web.frame import Doorward
@@ -13,4 +14,4 @@ EXAMPLES, STEPS = 250, 80  # on each database
 
 
 def test_never_a_session_without_the_factor(app: Doorward) -> None:
-    run_machine(EXAMPLES, STEPS)
+    run_machine(SecondFactors, EXAMPLES, STEPS)

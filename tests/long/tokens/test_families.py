@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.tokens.test_machine import run_machine
+from tests.machines import run_machine
+from tests.tokens.machine import Families
 
 if TYPE_CHECKING:
     from portal.web.frame import Doorward
@@ -13,4 +14,4 @@ EXAMPLES, STEPS = 400, 50  # on each database
 
 
 def test_never_two_that_are_good(app: Doorward) -> None:
-    run_machine(EXAMPLES, STEPS)
+    run_machine(Families, EXAMPLES, STEPS)
