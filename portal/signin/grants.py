@@ -125,9 +125,9 @@ def grant_to_client(actor: Actor, client_id: str, secret: str, scope: str) -> Gr
 
 def actor_of_access_token(
     text: str, address: str | None, request_id: str | None
-) -> tuple[Actor, TokenFamily | None] | None:
-    """Who comes with this access token, and of an account the family that is in use; None when it is not good, or its
-    account, family or client is not any more.
+) -> tuple[Actor, tuple[TokenFamily, Account] | None] | None:
+    """Who comes with this access token, and of an account the family that is in use, with the account; None when it is
+    not good, or its account, family or client is not any more.
 
     Read anew each time: a suspension, a lowered level, an ended family is felt at once, not when the token is over.
     """
@@ -147,7 +147,7 @@ def actor_of_access_token(
     if not network_allows(account.kind, address) or owes_factor(account):
         return None
     made = actor_of(account, address=address, request_id=request_id, credential="access token", session=family)
-    return made, family
+    return made, found
 
 
 def note_token_use(family: TokenFamily) -> None:

@@ -24,9 +24,12 @@ from portal.tokens.signing_keys import checking_keys, signing_key
 if TYPE_CHECKING:
     from joserfc.jwa import JWSAlgModel
 
+    from portal.tokens.signing_keys import SigningKey
+
 TYPE = "at+jwt"
 HEADERS = {"alg", "kid", "typ"}
 MOST_BYTES = 4096
+MOST_PROVED = 10_000
 LEEWAY_S = 30
 ACCOUNT_SCOPE = "account"
 
@@ -69,6 +72,9 @@ class _Registry(JWSRegistry):
 
 
 _decoder = msgspec.json.Decoder(Claims)
+# Tokens whose signature was checked, and by which key: to check costs several times what all else of a call does. A key
+# that is gone, or was read anew, proves nothing any more.
+_proved: dict[str, tuple[SigningKey, Claims]] = {}
 
 
 def issuer() -> str:
@@ -107,22 +113,36 @@ def make_access_token(
 
 def read_access_token(text: str) -> Claims | None:
     """The claims of a token of ours that is good now; None for anything else. Raises Unavailable."""
+    keys = checking_keys()
+    kept = _proved.get(text)
+    if kept is not None and kept[0] in keys:
+        return kept[1] if _is_good(kept[1]) else None
+    proved = _prove(text, keys)
+    if proved is None:
+        return None
+    if len(_proved) >= MOST_PROVED:
+        _proved.clear()
+    _proved[text] = proved
+    return proved[1] if _is_good(proved[1]) else None
+
+
+def _prove(text: str, keys: list[SigningKey]) -> tuple[SigningKey, Claims] | None:
+    """By which of these keys it was signed, and what it says; however old it is."""
     if len(text) > MOST_BYTES or text.count(".") != 2 or not all(map(_is_canonical, text.split("."))):
         return None
     header = _header_of(text)
     algorithm = settings.current().token_algorithm
     if header is None or set(header) != HEADERS or header["typ"] != TYPE or header["alg"] != algorithm:
         return None
-    key = next((one for one in checking_keys() if one.kid == header["kid"]), None)
+    key = next((one for one in keys if one.kid == header["kid"]), None)
     if key is None:
         return None
     try:
         found = jws.deserialize_compact(text, key.key, registry=_Registry(algorithms=[algorithm]))
         _check_named_once(found.payload)
-        claims = _decoder.decode(found.payload)
+        return key, _decoder.decode(found.payload)
     except (JoseError, ValueError, RecursionError):  # msgspec's errors are ValueErrors
         return None
-    return claims if _is_good(claims) else None
 
 
 def _is_good(claims: Claims) -> bool:

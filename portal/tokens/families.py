@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy.orm import with_polymorphic
 
 from portal.accounts.models import Account
 from portal.core import clock, crypto
@@ -35,6 +36,13 @@ LONGEST = timedelta(days=30)
 GRACE = timedelta(seconds=5)
 SEEN_EVERY = timedelta(minutes=1)
 BATCH = 500
+# Asked in every call with an access token: made once, and the account comes whole, of whatever kind.
+_WHOLE = with_polymorphic(Account, "*")
+WITH_ACCOUNT = (
+    select(TokenFamily, _WHOLE)
+    .join(_WHOLE, _WHOLE.id == TokenFamily.account_id)
+    .where(TokenFamily.id == bindparam("family_id"))
+)
 _LABEL = b"doorward refresh child 1"
 
 
@@ -129,11 +137,7 @@ def is_fresh(token: str) -> bool:
 
 def living_family(family_id: UUID) -> tuple[TokenFamily, Account] | None:
     """The family of an access token and its account, in one statement; None when it is dead in any way."""
-    row = db.session.execute(
-        select(TokenFamily, Account)
-        .join(Account, Account.id == TokenFamily.account_id)
-        .where(TokenFamily.id == family_id)
-    ).first()
+    row = db.session.execute(WITH_ACCOUNT, {"family_id": family_id}).first()
     return (row[0], row[1]) if row is not None and is_living(row[0], row[1]) else None
 
 

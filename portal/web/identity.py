@@ -176,9 +176,9 @@ def note_visit() -> None:
     person: Viewer | None = g.pop("used", None)
     if person is not None:
         note_use(person.session, person.account)
-    family: TokenFamily | None = g.pop("used_family", None)
-    if family is not None:
-        note_token_use(family)
+    used: tuple[TokenFamily, Account] | None = g.pop("used_family", None)
+    if used is not None:
+        note_token_use(used[0])
 
 
 def browser() -> Browser:
@@ -265,6 +265,7 @@ def machine_actor() -> Actor:
         made = client_in(environ)
     else:
         address = _address_of(environ.get("REMOTE_ADDR") or "")
+        # With the account, which the session would otherwise forget and read again.
         made, g.used_family = actor_of_access_token(token, address, environ.get(REQUEST_ID)) or (None, None)
     if made is None:
         raise TokenNeeded

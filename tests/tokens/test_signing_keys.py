@@ -21,6 +21,8 @@ from portal.core.access import operator_actor
 from portal.core.database import db, transaction
 from portal.core.errors import Unavailable
 from portal.core.ids import new_id
+from portal.core.settings import current
+from portal.tokens import access_tokens
 from portal.tokens.access_tokens import audience, make_access_token, read_access_token
 from portal.tokens.rotating import rotate_signing_key, state_of_keys
 from portal.tokens.signing_keys import RETIRES_AFTER, checking_keys, folder_of_keys, key_set, make_key, signing_key
@@ -85,6 +87,28 @@ def test_changes_within_one_tick_of_the_file_system_are_noticed(app: Doorward) -
     second.path.unlink()
     os.utime(folder, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert [key.kid for key in checking_keys()] == [first.kid]
+
+
+def test_a_token_that_was_read_before_goes_with_its_key_and_its_time(
+    app: Doorward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access_tokens, "MOST_PROVED", 3)
+    key, old = make_key(), token()
+    assert [read_access_token(old) is not None for _ in range(3)] == [True] * 3
+    for _ in range(5):  # more than are remembered
+        assert read_access_token(token()) is not None
+    assert read_access_token(old) is not None
+    clock.shift(timedelta(seconds=current().access_token_ttl_s + 31))
+    assert read_access_token(old) is None
+    clock.shift(timedelta(0))
+    assert read_access_token(old) is not None
+    kept = key.path.read_bytes()
+    key.path.unlink()
+    assert read_access_token(old) is None
+    make_key()
+    assert read_access_token(old) is None
+    key.path.write_bytes(kept)  # read anew, it proves the same again
+    assert read_access_token(old) is not None
 
 
 @pytest.mark.parametrize("setting", [{"token_algorithm": "RS256"}])
