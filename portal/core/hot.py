@@ -31,6 +31,7 @@ T = TypeVar("T")
 MOST_TOGETHER = 64
 MOST_FREE = 8
 MOST_MAPPED = 2**31 - 65536
+MOST_CACHED_KIB = 64 * 1024
 MOST_TRIES = 5
 MOST_PROVED = 50_000
 BROKEN = (sqlite3.OperationalError, psycopg.OperationalError, psycopg.InterfaceError)
@@ -211,9 +212,11 @@ class Connections:
         if self.writer is None:
             self.writer = self.engine.raw_connection()
             # Mapped instead of copied: with many users most pages are not in this connection's cache. Only here, for
-            # a connection beside which others write maps anew each time.
+            # a connection beside which others write maps anew each time. What it wrote itself is not in the map until
+            # the next checkpoint, so it keeps more of that than others do.
             raw = self.writer.dbapi_connection
             raw.execute(f"PRAGMA mmap_size={MOST_MAPPED}")
+            raw.execute(f"PRAGMA cache_size=-{MOST_CACHED_KIB}")
             raw.proved = set()
         return self.writer.dbapi_connection
 
