@@ -2,5 +2,7 @@
 
 from config import settings
 from portal import create_app
+from portal.migrating import carry_migrations
 
 app = create_app(settings)
+carry_migrations(app)  # for `flask --app wsgi db …`

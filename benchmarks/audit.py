@@ -30,7 +30,7 @@ from portal.core.actor import nobody
 from portal.core.database import db, transaction
 from portal.core.settings import load
 from portal.demo.seed import seed_demo
-from portal.serving import migrate
+from portal.migrating import migrate
 from portal.signin.devices import Browser
 from portal.signin.entry import admit
 

@@ -30,7 +30,7 @@ from portal.demo.seed import seed_demo
 from portal.messages.flush import flush
 from portal.messages.sealing import open_content, open_words, seal_content, seal_words
 from portal.messages.spool import spool_of
-from portal.serving import migrate
+from portal.migrating import migrate
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,7 +21,7 @@ from portal.core.access import SCOPES, operator_actor
 from portal.core.database import db, transaction
 from portal.core.places import migrations_dir
 from portal.core.settings import load
-from portal.serving import migrate
+from portal.migrating import migrate
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -26,7 +26,7 @@ from portal.core.database import db, transaction
 from portal.core.packing import pack_text
 from portal.core.places import migrations_dir
 from portal.core.settings import load
-from portal.serving import migrate
+from portal.migrating import migrate
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from flask import appcontext_popped, appcontext_pushed
-from flask_migrate import Migrate
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from portal import api, ops, pages
@@ -20,7 +19,7 @@ from portal.api.express import Express
 from portal.core import clock, database
 from portal.core import settings as current_settings
 from portal.core.database import db
-from portal.core.places import migrations_dir, static_dir, templates_dir
+from portal.core.places import static_dir, templates_dir
 from portal.web.cors import Cors, register_preflights
 from portal.web.csrf import protect_forms
 from portal.web.envelope import Envelope
@@ -112,6 +111,5 @@ def _carry_settings(app: Doorward, settings: Settings) -> None:
 
 def _connect_database(app: Doorward, settings: Settings) -> None:
     db.init_app(app)
-    Migrate(app, db, directory=str(migrations_dir()), render_as_batch=True)
     with app.app_context():
         database.prepare_engine(db.engine, settings)

@@ -11,17 +11,16 @@ from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING, Any
 
 import click
-import flask_migrate
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from portal import create_app
 from portal.core.data_keys import check_encryption_keys
 from portal.core.database import db, transaction
-from portal.core.places import migrations_dir
 from portal.core.secret_check import check_secret_key
 from portal.core.settings import Settings, load
 from portal.jobs.runner import Clock
 from portal.mail.rendering import site_link
+from portal.migrating import migrate
 from portal.signin.first_admin import offer_setup
 
 if TYPE_CHECKING:
@@ -33,14 +32,6 @@ if TYPE_CHECKING:
 PR_SET_PDEATHSIG = 1
 KILL_AFTER_S = 10
 MOST_HEADER_BYTES = 64 * 1024
-
-
-def migrate(app: Flask) -> None:
-    """Bring the database up to date; of several who try at once one does it and the others wait."""
-    with app.app_context():
-        flask_migrate.upgrade(directory=str(migrations_dir()))
-        db.session.remove()
-        db.engine.dispose()
 
 
 def check_keys(app: Flask) -> None:

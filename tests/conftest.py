@@ -14,7 +14,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import flask_migrate
 import pytest
 from flask import has_app_context
 from flask.testing import FlaskClient
@@ -30,11 +29,11 @@ from portal.core.access import operator_actor
 from portal.core.actor import nobody
 from portal.core.database import db, transaction
 from portal.core.ids import new_id
-from portal.core.places import migrations_dir
 from portal.core.settings import Settings, load
 from portal.core.settings import current as current_settings
 from portal.keys.service import build_key
 from portal.messages.spool import spool_of
+from portal.migrating import migrate as migrate_app
 from portal.signin.devices import Browser
 from portal.signin.entry import Entered, admit
 from portal.tokens.access_tokens import ACCOUNT_SCOPE, make_access_token
@@ -58,11 +57,7 @@ gc.freeze()
 
 def migrate(url: str, folder: Path) -> None:
     """Bring an empty database up to date."""
-    app = create_app(load({}, folder=folder, data_dir=folder, database_url=url))
-    with app.app_context():
-        flask_migrate.upgrade(directory=str(migrations_dir()))
-        db.session.remove()
-        db.engine.dispose()
+    migrate_app(create_app(load({}, folder=folder, data_dir=folder, database_url=url)))
 
 
 @pytest.fixture(scope="session")

@@ -14,14 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import event, inspect, text
 
 from portal.backup.archive import BackupRefused
 from portal.core import clock
 from portal.core.database import Base, db
-from portal.core.places import migrations_dir
+from portal.core.revisions import known_revisions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,10 +36,7 @@ _LOCK: Final = 0x446F6F72776172
 
 def check_revision(revision: str, version: str) -> None:
     """Raise BackupRefused when this Doorward does not know the revision: a newer one made the backup."""
-    config = Config()
-    config.set_main_option("script_location", str(migrations_dir()))
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if revision not in known:
+    if revision not in known_revisions():
         raise BackupRefused(
             f"the backup is of a newer Doorward ({version[:40]}, revision {revision}); nothing was changed"
         )

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import flask_migrate
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal import __version__, create_app
@@ -33,9 +32,9 @@ from portal.core import settings as current_settings
 from portal.core.access import operator_actor
 from portal.core.database import db, transaction
 from portal.core.errors import Conflict, PortalError
-from portal.core.places import migrations_dir
 from portal.jobs.runner import run_job
 from portal.messages.spool import spool_of
+from portal.migrating import upgrade
 
 if TYPE_CHECKING:
     from portal.core.settings import Settings
@@ -127,13 +126,14 @@ def _restore(settings: Settings, archive: Archive, keys: Archive | None, *, with
             if not settings.sqlite:
                 with transaction():
                     make_schema()
-            with opened(create_app(draft_settings)):
+            draft = create_app(draft_settings)
+            with opened(draft):
                 if not settings.sqlite:
                     build_in_schema(db.engine)
-                flask_migrate.upgrade(directory=str(migrations_dir()), revision=archive.manifest.revision)
+                upgrade(draft, archive.manifest.revision)
                 with transaction():
                     rows = load_rows(archive)
-                flask_migrate.upgrade(directory=str(migrations_dir()))
+                upgrade(draft)
                 with transaction():
                     restored = finish_restore(operator_actor(), rows=rows, keys=keys, without_keys=without_keys)
             with transaction():

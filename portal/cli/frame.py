@@ -19,6 +19,7 @@ from portal.audit.sealing import HeadLost, entries_wait
 from portal.core.database import db, transaction
 from portal.core.errors import Invalid, NotFound, PortalError
 from portal.core.settings import BadSetting, Settings, load
+from portal.migrating import migrate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,7 +54,7 @@ def refuse_settings(error: BadSetting) -> NoReturn:
 def ready_app(settings: Settings) -> Doorward:
     """The application on a database that is up to date. Ends the command when other keys sealed what is in there."""
     app = create_app(settings)
-    serving.migrate(app)
+    migrate(app)
     try:
         serving.check_keys(app)
     except BadSetting as error:

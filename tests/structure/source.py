@@ -37,6 +37,7 @@ FLOORS: dict[str, int] = {
     "jobs": 10,
     "ops": 10,
     "pages": 11,
+    "migrating": 12,
     "__init__": 12,
     "demo": 12,
     "serving": 13,
