@@ -113,11 +113,10 @@ def make_access_token(
 
 def read_access_token(text: str) -> Claims | None:
     """The claims of a token of ours that is good now; None for anything else. Raises Unavailable."""
-    keys = checking_keys()
     kept = _proved.get(text)
-    if kept is not None and kept[0] in keys:
+    if kept is not None and kept[0] in checking_keys():
         return kept[1] if _is_good(kept[1]) else None
-    proved = _prove(text, keys)
+    proved = _prove(text)
     if proved is None:
         return None
     if len(_proved) >= MOST_PROVED:
@@ -126,15 +125,15 @@ def read_access_token(text: str) -> Claims | None:
     return proved[1] if _is_good(proved[1]) else None
 
 
-def _prove(text: str, keys: list[SigningKey]) -> tuple[SigningKey, Claims] | None:
-    """By which of these keys it was signed, and what it says; however old it is."""
+def _prove(text: str) -> tuple[SigningKey, Claims] | None:
+    """By which key it was signed, and what it says; however old it is."""
     if len(text) > MOST_BYTES or text.count(".") != 2 or not all(map(_is_canonical, text.split("."))):
         return None
     header = _header_of(text)
     algorithm = settings.current().token_algorithm
     if header is None or set(header) != HEADERS or header["typ"] != TYPE or header["alg"] != algorithm:
         return None
-    key = next((one for one in keys if one.kid == header["kid"]), None)
+    key = next((one for one in checking_keys() if one.kid == header["kid"]), None)
     if key is None:
         return None
     try:

@@ -107,6 +107,7 @@ def test_a_token_that_was_read_before_goes_with_its_key_and_its_time(
     assert read_access_token(old) is None
     make_key()
     assert read_access_token(old) is None
+    assert read_access_token("a.b.c") is None
     key.path.write_bytes(kept)  # read anew, it proves the same again
     assert read_access_token(old) is not None
 
