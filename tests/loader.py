@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 LOADED = ("portal.cli", "portal.serving", "granian", "granian.http", "granian.constants", "alembic.command")
 PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
 MOST_ORDER = 1 << 20
 
 
@@ -100,6 +101,8 @@ def _become(order: dict[str, Any], descriptors: list[int]) -> None:
 
 
 if __name__ == "__main__":
+    if sys.platform == "linux":  # what a killed server leaves behind is buried here, at once
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     for name in LOADED:
         import_module(name)
     gc.freeze()

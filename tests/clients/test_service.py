@@ -8,14 +8,23 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from portal.audit import events
 from portal.audit.models import AuditEntry
 from portal.clients import service
 from portal.clients.models import ServiceClient
-from portal.clients.service import client_of_token, create_client
-from portal.core.access import SCOPES
+from portal.clients.service import (
+    change_rate,
+    client_of_id,
+    client_of_token,
+    client_record,
+    create_client,
+    disable_client,
+)
+from portal.core.access import SCOPES, operator_actor
 from portal.core.crypto import digest
 from portal.core.database import db, transaction
-from portal.core.errors import Forbidden, Invalid
+from portal.core.errors import Forbidden, Invalid, NotFound
+from portal.core.ids import new_id
 from portal.web.frame import Doorward
 from tests.conftest import Machine
 from tests.people import actor_named, make_account
@@ -163,3 +172,29 @@ def test_only_so_many_clients_are_remembered(machine: Callable[..., Machine], mo
 
 def test_what_does_not_begin_like_a_token_is_none(app: Doorward) -> None:
     assert client_of_token("dw_nonsense") is None
+
+
+def test_a_rate_is_changed_within_bounds_and_the_same_one_is_no_change(app: Doorward) -> None:
+    with transaction():
+        made, _ = create_client(operator_actor(), name="gate", scopes=["keys:verify"], rate_per_minute=7)
+    for wrong in (0, -1, service.MOST_RATE + 1):
+        with pytest.raises(Invalid):
+            change_rate(operator_actor(), made.id, wrong)
+    for rate in (7, 9, 9, None):
+        with transaction():
+            assert change_rate(operator_actor(), made.id, rate).rate_per_minute == rate
+    told = db.session.scalars(select(AuditEntry).where(AuditEntry.event == events.CLIENT_RATE_CHANGED.name)).all()
+    assert [(entry.facts["from"], entry.facts["to"]) for entry in told] == [(None, 7), (7, 9), (9, None)]
+
+
+def test_a_client_that_is_not_there_is_not_found_and_one_that_is_disabled_stays_so(app: Doorward) -> None:
+    with pytest.raises(NotFound):
+        client_record(operator_actor(), new_id())
+    with transaction():
+        made, _ = create_client(operator_actor(), name="gate", scopes=["keys:verify"])
+    ends = []
+    for _ in range(2):
+        with transaction():
+            ends.append(disable_client(operator_actor(), made.id).disabled_at)
+    assert ends[0] is not None and ends[0] == ends[1]
+    assert client_of_id(made.id) is None

@@ -222,3 +222,15 @@ def test_of_sixty_four_at_once_one_gives_back(gate: Machine, alice: Account, cal
     refunds, settled = select(func.count()).select_from(Refund), select(func.count()).where(Lease.state == "settled")
     assert (db.session.scalar(refunds), db.session.scalar(settled)) == ((1, 0) if place == 5 else (0, 1))
     assert call(gate, *calls[place]).data in done
+
+
+def test_a_named_question_that_costs_nothing_is_answered_again_as_it_was(
+    gate: Machine, alice: Account, key_of: Callable[..., str]
+) -> None:
+    key = key_of(alice)
+    free = {"key": key, "cost": {"conversations": 0, "credits": 0}}
+    first = call(gate, "/keys/verify", free)
+    assert first.get_json()["daily"]["used"] == 0
+    assert gate.post("/keys/verify", {"key": key}).get_json()["daily"]["used"] == 1
+    again = call(gate, "/keys/verify", free)
+    assert (again.data, again.headers["Idempotent-Replayed"]) == (first.data, "true")
