@@ -306,58 +306,6 @@ def make_key(account: Any, name: str = "test key") -> str:
     return made.secret
 
 
-# Where PostgreSQL takes ways of its own through our code. Elsewhere the run on SQLite tells what is covered: to count
-# every branch takes a third of the time of a test, and the second run of the same test finds none that is new.
-COUNTED_TWICE = {
-    "accounts",
-    "backup",
-    "clients",
-    "core",
-    "demo",
-    "faults",
-    "insight",
-    "jobs",
-    "messages",
-    "privacy",
-    "usage",
-}
-
-
-# Walks over all there is: what they come through other tests came through before.
-NOT_COUNTED = {
-    "api/test_fuzzing.py",
-    "api/test_matrix.py",
-    "pages/test_access.py",
-    "pages/test_content.py",
-    "pages/test_masks.py",
-    "pages/test_matrix.py",
-    "signin/test_equal_answers.py",
-    "usage/test_machine.py",
-}
-
-
-def is_counted(item: pytest.Item) -> bool:
-    """Whether branches are counted in this test: not in walks, nor on PostgreSQL what is counted on SQLite."""
-    params = getattr(getattr(item, "callspec", None), "params", {})
-    place = item.path.relative_to(Path(__file__).parent)
-    again = params.get("database_url") == "postgresql" and place.parts[0] not in COUNTED_TWICE
-    return not again and place.as_posix() not in NOT_COUNTED
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Count branches where they are to be counted."""
-    counting = getattr(item.config.pluginmanager.getplugin("_cov"), "cov_controller", None)
-    if counting is None or is_counted(item):
-        yield
-        return
-    counting.pause()
-    try:
-        yield
-    finally:
-        counting.resume()
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave browser tests out where there is no browser and nobody demands one."""
     if os.environ.get("TEST_CHROMIUM") or os.environ.get("CI"):
