@@ -94,23 +94,21 @@ def redirect_uri(slug: str) -> str:
 @open_to_all("anybody may go; who comes back has to bring what was begun here")
 def begin_sign_in(actor: Actor, slug: str, *, target: str = "") -> Trip:
     """Begin to sign in with a provider. Raises NotFound, Unavailable, LimitReached."""
-    trip = _begin(provider_named(slug), Aim.SIGN_IN, None, {"target": target})
-    throttle.count_try(throttle.counter_of("challenge", actor.address))
-    return trip
+    return _begin(actor, provider_named(slug), Aim.SIGN_IN, None, {"target": target})
 
 
 @needs(Capability.OWN_SECURITY)
 @recently()
 def begin_link(actor: Actor, slug: str) -> Trip:
-    """Begin to link a provider's account with one's own. Raises NotFound, Unavailable."""
-    return _begin(provider_named(slug), Aim.LINK, _own(actor), {})
+    """Begin to link a provider's account with one's own. Raises NotFound, Unavailable, LimitReached."""
+    return _begin(actor, provider_named(slug), Aim.LINK, _own(actor), {})
 
 
 @needs(Capability.OWN_SECURITY)
 def begin_proof(actor: Actor, slug: str, *, target: str = "") -> Trip:
     """Begin to show again who one is, where there is no password to type: the provider is told to ask anew.
 
-    Raises NotFound when nobody there is linked, Conflict for an account with a password, Unavailable.
+    Raises NotFound when nobody there is linked, Conflict for an account with a password, Unavailable, LimitReached.
     """
     account, provider = _own(actor), provider_named(slug)
     if account.password_hash is not None:
@@ -118,7 +116,7 @@ def begin_proof(actor: Actor, slug: str, *, target: str = "") -> Trip:
     if identity_of(account.id, provider.terms.issuer) is None:
         raise NotFound
     facts = {"target": target, "session": str(actor.session_id), "since": clock.now().timestamp()}
-    return _begin(provider, Aim.PROOF, account, facts)
+    return _begin(actor, provider, Aim.PROOF, account, facts)
 
 
 def _own(actor: Actor) -> Account:
@@ -128,7 +126,7 @@ def _own(actor: Actor) -> Account:
     return account
 
 
-def _begin(provider: KnownProvider, aim: Aim, account: Account | None, facts: dict[str, Any]) -> Trip:
+def _begin(actor: Actor, provider: KnownProvider, aim: Aim, account: Account | None, facts: dict[str, Any]) -> Trip:
     from authlib.oauth2.rfc6749.parameters import prepare_grant_uri  # most sign-ins need none of it
     from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
@@ -136,6 +134,7 @@ def _begin(provider: KnownProvider, aim: Aim, account: Account | None, facts: di
     drawn = {name: new_secret() for name in ("state", "nonce", "verifier")}
     begun = {"aim": aim.value, "provider": terms.slug, "issuer": terms.issuer, **drawn, **facts}
     secret = begin_step(Step.PROVIDER, account, begun)
+    throttle.count_try(throttle.counter_of("challenge", actor.address))
     more = {"prompt": "login", "max_age": "0"} if aim is Aim.PROOF else {}
     address = prepare_grant_uri(
         metadata.authorization,

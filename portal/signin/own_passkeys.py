@@ -18,6 +18,7 @@ from portal.core.database import db
 from portal.core.errors import Conflict, Invalid, NotFound
 from portal.core.ids import new_id
 from portal.core.text import BadName, clean_line, gettext
+from portal.signin import throttle
 from portal.signin.factors import Factors, check_removable, factors_of, note_factors
 from portal.signin.models import Passkey
 from portal.signin.passkeys import Challenge, challenge_new, check_new, passkeys_of
@@ -63,7 +64,8 @@ def own_passkey(actor: Actor, passkey_id: UUID) -> Passkey:
 @recently(factor=True)
 @recently()
 def begin_adding(actor: Actor) -> Challenge:
-    """A challenge to make one more passkey. Raises Conflict when there are too many."""
+    """A challenge to make one more passkey. Raises Conflict when there are too many, LimitReached."""
+    throttle.take_try(throttle.counter_of("challenge", actor.address))
     account = own_account(actor)
     _check_room(account)
     return challenge_new(account)

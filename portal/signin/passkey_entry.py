@@ -5,10 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from portal.accounts.directory import own_account
-from portal.accounts.lifecycle import target_of
 from portal.accounts.models import Account
-from portal.audit import events
-from portal.audit.record import record
 from portal.core.access import Capability, needs, open_to_all
 from portal.core.database import db
 from portal.core.errors import Invalid, NotFound
@@ -17,7 +14,7 @@ from portal.signin.devices import UNKNOWN, Browser
 from portal.signin.entry import Entered, admit, check_may_enter, enter_with_factor, is_shut, refusal
 from portal.signin.factors import factors_of
 from portal.signin.passkeys import Challenge, challenge_known, check_given, check_passkey, not_accepted
-from portal.signin.reauth import note_proof
+from portal.signin.reauth import counters_of, note_proof, wrong_answer
 from portal.signin.steps import Step, end_of, look_at_step
 
 if TYPE_CHECKING:
@@ -87,7 +84,8 @@ def enter_with_passkey(
 
 @needs(Capability.OWN_SECURITY)
 def begin_proving(actor: Actor) -> Challenge:
-    """A challenge for one's own passkeys, to show again who one is. Raises NotFound where there are none."""
+    """A challenge for one's own passkeys, to prove oneself again. Raises NotFound without any, LimitReached."""
+    throttle.take_try(throttle.counter_of("challenge", actor.address))
     account = own_account(actor)
     if not factors_of(account.id).passkeys:
         raise NotFound
@@ -98,18 +96,15 @@ def begin_proving(actor: Actor) -> Challenge:
 def prove_with_passkey(actor: Actor, secret: str | None, answer: str) -> str:
     """Show again who one is with the answer to the challenge of `begin_proving`; answers the session's new secret.
 
-    Raises Invalid for a wrong one, LimitReached.
+    Raises Invalid for a wrong one, of which the fifth ends the session as a wrong password does; LimitReached.
     """
     check_given(answer)
     account = own_account(actor)
-    counters = (throttle.counter_of("reauth", str(actor.session_id)), throttle.counter_of("address", actor.address))
+    counters = counters_of(actor)
     throttle.check_throttle(*counters)
     try:
         check_passkey(secret, answer, account=account)
     except Invalid as error:
-
-        def trace() -> None:
-            record(actor, events.REAUTH_FAILED, target_of(account), result="refused")
-
-        raise Invalid({}, error.words, trace=(*error.trace, trace, throttle.failure_of(*counters))) from error
+        told = (throttle.failure_of(*counters), wrong_answer(actor, account))
+        raise Invalid({}, error.words, trace=(*error.trace, *told)) from error
     return note_proof(actor, method="passkey", factor=True)

@@ -23,6 +23,7 @@ from portal.signin.models import FailureCount, SignInSession
 from portal.signin.sessions import renew_session
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from uuid import UUID
 
     from portal.core.actor import Actor
@@ -89,7 +90,7 @@ def prove_again(actor: Actor, *, factor: bool, password: str, code: str = "") ->
     if not asked.typed:
         raise Invalid({}, gettext("Choose one of the ways below."))
     account = _own(actor)
-    counters = _counters(actor)
+    counters = counters_of(actor)
     throttle.take_try(*counters)
     if asked.password and not _is_right(password, account, counters):
         raise _wrong(actor, account, "password")
@@ -118,9 +119,36 @@ def _noted(actor: Actor, account: Account, method: str, factor: bool) -> str:
     if secret is None:
         raise SignInNeeded
     if proven:  # less gives no further guesses at the factor
-        throttle.forget_failures(*_counters(actor)[:2])
+        throttle.forget_failures(*counters_of(actor)[:2])
     record(actor, events.REAUTH_DONE, target_of(account), {"method": method})
     return secret
+
+
+def counters_of(actor: Actor) -> tuple[str, str, str]:
+    """What counts the wrong answers of this session, of this account, from this address."""
+    return (
+        throttle.counter_of("reauth", str(actor.session_id)),
+        throttle.counter_of("reauth", str(actor.id)),
+        throttle.counter_of("address", actor.address),
+    )
+
+
+def wrong_answer(actor: Actor, account: Account) -> Callable[[], None]:
+    """The trace of a wrong answer, which was counted: the fifth ends the session."""
+    session = counters_of(actor)[0]
+
+    def trace() -> None:
+        record(actor, events.REAUTH_FAILED, target_of(account), result="refused")
+        wrong = db.session.scalar(select(FailureCount.failures).where(FailureCount.name == session)) or 0
+        if wrong >= MOST_WRONG:
+            db.session.execute(
+                update(SignInSession)
+                .where(SignInSession.id == actor.session_id, SignInSession.ended_at.is_(None))
+                .values(ended_at=clock.now())
+                .execution_options(synchronize_session=False)
+            )
+
+    return trace
 
 
 def has_ended(session_id: UUID | None) -> bool:
@@ -144,14 +172,6 @@ def _recent(actor: Actor, *, factor: bool) -> bool:
     return True
 
 
-def _counters(actor: Actor) -> tuple[str, str, str]:
-    return (
-        throttle.counter_of("reauth", str(actor.session_id)),
-        throttle.counter_of("reauth", str(actor.id)),
-        throttle.counter_of("address", actor.address),
-    )
-
-
 def _is_right(password: str, account: Account, counters: tuple[str, ...]) -> bool:
     try:
         return passwords.check_password(password, account.password_hash)
@@ -161,19 +181,7 @@ def _is_right(password: str, account: Account, counters: tuple[str, ...]) -> boo
 
 
 def _wrong(actor: Actor, account: Account, what: str) -> Invalid:
-    session = _counters(actor)[0]
-
-    def trace() -> None:
-        record(actor, events.REAUTH_FAILED, target_of(account), result="refused")
-        wrong = db.session.scalar(select(FailureCount.failures).where(FailureCount.name == session)) or 0
-        if wrong >= MOST_WRONG:
-            db.session.execute(
-                update(SignInSession)
-                .where(SignInSession.id == actor.session_id, SignInSession.ended_at.is_(None))
-                .values(ended_at=clock.now())
-                .execution_options(synchronize_session=False)
-            )
-
+    trace = (wrong_answer(actor, account),)
     if what == "password":
-        return Invalid({"password": gettext("That is not the password of your account.")}, trace=(trace,))
-    return Invalid({"code": gettext("This code is not right, or was used before.")}, trace=(trace,))
+        return Invalid({"password": gettext("That is not the password of your account.")}, trace=trace)
+    return Invalid({"code": gettext("This code is not right, or was used before.")}, trace=trace)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from portal.accounts.models import Account
 from portal.audit.models import AuditEntry
@@ -17,7 +17,8 @@ from portal.core.errors import ReauthNeeded
 from portal.mail.models import OutboxMail
 from portal.outside.identities import unlink
 from portal.outside.models import ExternalIdentity
-from portal.signin.models import SignInSession
+from portal.signin import throttle
+from portal.signin.models import SignInSession, SignInStep
 from tests.outside.conftest import Traveller, asked_of
 from tests.people import actor_named, make_account
 
@@ -248,6 +249,32 @@ def test_a_proof_counts_in_its_own_session_only(app: Doorward, carol: Traveller,
     assert theirs is not None
     page = elsewhere.come_back(code=liar.code_for(query), state=query["state"])
     assert "not begun in this browser" in page.text or "done already" in page.text
+
+
+def use_up_trips() -> None:
+    """Set off as often from here as one address may."""
+    with transaction():
+        for _ in range(throttle.MOST["challenge"]):
+            throttle.count_failure(throttle.counter_of("challenge", "127.0.0.1"))
+
+
+def trips() -> int:
+    """How many have begun and not ended."""
+    return db.session.scalar(select(func.count()).select_from(SignInStep)) or 0
+
+
+def test_an_address_sets_off_to_link_so_often_and_no_more(alice: Traveller, liar: Liar) -> None:
+    page, before = alice.get("/account/providers"), trips()
+    use_up_trips()
+    assert alice.send(page, to="/account/providers/link/acme").status == 429
+    assert trips() == before
+
+
+def test_an_address_sets_off_to_prove_so_often_and_no_more(carol: Traveller, liar: Liar) -> None:
+    page, before = carol.get("/account/reauth?next=/account/providers"), trips()
+    use_up_trips()
+    assert carol.send(page, to="/account/providers/prove/acme").status == 429
+    assert trips() == before
 
 
 def test_who_has_a_password_confirms_with_that(alice: Traveller, liar: Liar) -> None:

@@ -42,6 +42,8 @@ NOT_VERBS = {
     "portal.signin.factor_reset.stands_above": "a question about ranks",
     "portal.signin.recovery.make_recovery_codes": "how verbs that set up the first factor make its codes",
     "portal.outside.arrivals.arrive": "how who comes back from a provider is let in, once `come_back` believes it",
+    "portal.signin.reauth.counters_of": "what counts the wrong answers to being asked again, for every way to answer",
+    "portal.signin.reauth.wrong_answer": "the trace of each of them",
     "portal.signin.sessions.renew_session": "how verbs give the actor's own session another secret",
     "portal.signin.sessions.keep_only_session": "how verbs end every session but the actor's own",
     "portal.accounts.zones.move_account": "how verbs put an account into another zone",

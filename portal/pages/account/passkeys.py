@@ -15,6 +15,7 @@ from portal.core.errors import Conflict, ReauthNeeded
 from portal.core.text import gettext
 from portal.core.text import lazy_gettext as words
 from portal.outside.identities import ways_to_prove
+from portal.pages.account.reauth import lead_out
 from portal.pages.account.recovery_codes import codes_page, onward
 from portal.signin.own_passkeys import (
     MOST,
@@ -27,6 +28,7 @@ from portal.signin.own_passkeys import (
     what_removing_does,
 )
 from portal.signin.passkey_entry import begin_proving, prove_with_passkey
+from portal.signin.reauth import has_ended
 from portal.signin.steps import Step
 from portal.web.forms import local_target, told_beside
 from portal.web.gates import Standing, asks_again, open_while, requires
@@ -139,13 +141,16 @@ def remove(passkey_id: UUID) -> ResponseReturnValue:
 @requires(Capability.OWN_SECURITY)
 def prove() -> ResponseReturnValue:
     """Show again who one is, on the way to something dangerous, and go on there."""
-    form, wanted = ProofForm(), request.form.get("next")
+    who, form, wanted = actor(), ProofForm(), request.form.get("next")
     if form.validate_on_submit():
+        target = local_target(wanted, url_for("account.security.index"))
         with told_beside(form) as attempt:
-            secret = prove_with_passkey(actor(), kept_step(Step.PASSKEY), form.credential.data or "")
+            secret = prove_with_passkey(who, kept_step(Step.PASSKEY), form.credential.data or "")
         if attempt.done:
             renew_cookie(secret)
-            return redirect(local_target(wanted, url_for("account.security.index")))
+            return redirect(target)
+        if has_ended(who.session_id):
+            return lead_out(target)
     flash(" ".join(form.form_errors), "red")
     return redirect(url_for("account.reauth.index", next=wanted, factor=request.form.get("factor")))
 

@@ -50,12 +50,17 @@ def index() -> ResponseReturnValue:
             renew_cookie(secret)
             return redirect(target)
         if has_ended(who.session_id):
-            leave_session()
-            flash(gettext("Too many wrong answers: you are signed out. Sign in again."), "red")
-            return redirect(url_for("public.sign_in.index", next=target))
+            return lead_out(target)
     ways = ways_to_prove(who) if asked.outside else []
     page = render_template("account/reauth/index.html", form=form, asked=asked, account=account, ways=ways)
     return page, 422 if form.is_submitted() else 200
+
+
+def lead_out(target: str) -> ResponseReturnValue:
+    """To the door, after the wrong answer that ended the session; from there on to the target."""
+    leave_session()
+    flash(gettext("Too many wrong answers: you are signed out. Sign in again."), "red")
+    return redirect(url_for("public.sign_in.index", next=target))
 
 
 def _all_typed(form: ReauthForm, asked: Asked) -> bool:

@@ -11,7 +11,8 @@ from sqlalchemy import select
 from portal.audit.events import REAUTH_DONE, REAUTH_FAILED
 from portal.audit.models import AuditEntry
 from portal.core import clock
-from portal.core.database import db
+from portal.core.database import db, transaction
+from portal.signin import throttle
 from portal.signin.models import SignInSession
 from portal.web.frame import Doorward
 from tests.passkeys import enter, give_passkey, options_of
@@ -85,11 +86,24 @@ def test_the_passkey_of_somebody_else_proves_nothing(late: tuple[Visitor, Softwa
     assert show(visitor, again, key).path == WANTED
 
 
-def test_wrong_ones_are_slowed_down(late: tuple[Visitor, SoftwareKey, SeenPage]) -> None:
+def test_the_fifth_wrong_one_ends_the_session(late: tuple[Visitor, SoftwareKey, SeenPage]) -> None:
     visitor, _, page = late
-    statuses = [show(visitor, page, SoftwareKey(handle=b"x" * 16)).status for _ in range(7)]
-    assert statuses[:5] == [200] * 5
-    assert 429 in statuses
+    for _ in range(4):
+        assert show(visitor, page, SoftwareKey(handle=b"x" * 16)).path == "/account/reauth"
+    answer = SoftwareKey(handle=b"x" * 16).sign(options_of(visitor, page, PLACE))
+    out = visitor.send(page, {"credential": answer, "next": WANTED}, to=PLACE)
+    assert out.path == "/sign-in"
+    assert "you are signed out" in out.text
+    assert visitor.get("/account").path == "/sign-in"
+    assert events() == [REAUTH_FAILED.name] * 5
+
+
+def test_wrong_passwords_and_wrong_passkeys_are_counted_together(late: tuple[Visitor, SoftwareKey, SeenPage]) -> None:
+    visitor, _, page = late
+    for _ in range(2):
+        assert show(visitor, page, SoftwareKey(handle=b"x" * 16)).path == "/account/reauth"
+        assert visitor.send(visitor.get("/account/reauth"), {"password": "wrong"}).status == 422
+    assert show(visitor, page, SoftwareKey(handle=b"x" * 16)).path == "/sign-in"
 
 
 def test_an_answer_is_good_once(late: tuple[Visitor, SoftwareKey, SeenPage]) -> None:
@@ -99,6 +113,16 @@ def test_an_answer_is_good_once(late: tuple[Visitor, SoftwareKey, SeenPage]) -> 
     clock.shift(timedelta(minutes=12))
     page = visitor.get(WANTED)
     assert visitor.send(page, {"credential": answer}, to=PLACE).path == "/account/reauth"
+
+
+def test_an_address_gets_so_many_challenges_and_no_more(late: tuple[Visitor, SoftwareKey, SeenPage]) -> None:
+    visitor, _, page = late
+    with transaction():
+        for _ in range(throttle.MOST["challenge"] - 2):
+            throttle.count_failure(throttle.counter_of("challenge", "127.0.0.1"))
+    options_of(visitor, page, PLACE)
+    token = page.form_to(PLACE)[0].get("value") or ""
+    assert visitor.post(f"{PLACE}/options", {"csrf_token": token}).status == 429
 
 
 def test_who_has_none_is_not_asked_for_one(person: Callable[..., Visitor]) -> None:

@@ -17,6 +17,7 @@ from portal.core import clock, crypto
 from portal.core.database import db, transaction
 from portal.core.errors import PortalError
 from portal.mail.models import OutboxMail
+from portal.signin import throttle
 from portal.signin.models import Passkey, SignInSession
 from portal.signin.own_passkeys import MOST, add_passkey, begin_adding, remove_passkey
 from portal.signin.sessions import session_of
@@ -158,6 +159,17 @@ def test_the_challenge_of_another_browser_adds_nothing(app: Doorward, person: Ca
     options_of(alice, page, NEW)
     assert alice.send(page, {"credential": answer}, to=NEW).status == 422
     assert kept() == []
+
+
+def test_an_address_gets_so_many_challenges_and_no_more(person: Callable[..., Visitor]) -> None:
+    alice = person("alice")
+    page = alice.get(NEW)
+    with transaction():
+        for _ in range(throttle.MOST["challenge"] - 1):
+            throttle.count_failure(throttle.counter_of("challenge", "127.0.0.1"))
+    options_of(alice, page, NEW)
+    token = page.form_to(NEW)[0].get("value") or ""
+    assert alice.post(f"{NEW}/options", {"csrf_token": token}).status == 429
 
 
 def test_the_same_passkey_is_not_added_twice(person: Callable[..., Visitor]) -> None:
