@@ -47,6 +47,7 @@ def test_pushes_run_on_sqlite() -> None:
         assert words in said
 
 
+@pytest.mark.xdist_group("benchmark database")  # its name tells its size: of two at once one drops the other's
 @pytest.mark.slow
 def test_pushes_run_on_postgresql(postgres: PostgresServer) -> None:
     address = postgres.url.render_as_string(hide_password=False)

@@ -51,6 +51,7 @@ def test_every_case_runs_on_sqlite() -> None:
     assert lines[table - 2].endswith(f"; TRIAL: {TRIAL}")
 
 
+@pytest.mark.xdist_group("benchmark database")  # its name tells its size: of two at once one drops the other's
 @pytest.mark.slow
 def test_spending_runs_on_postgresql(postgres: PostgresServer) -> None:
     address = postgres.url.render_as_string(hide_password=False)
