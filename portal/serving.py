@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
+import multiprocessing
+import os
 import signal
 import socket
 import sys
+import threading
+import time
 from importlib import import_module
 from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING, Any
@@ -29,8 +32,8 @@ if TYPE_CHECKING:
 
     from flask import Flask
 
-PR_SET_PDEATHSIG = 1
 KILL_AFTER_S = 10
+LOOK_EVERY_S = 0.2
 MOST_HEADER_BYTES = 64 * 1024
 
 
@@ -94,7 +97,7 @@ def serve(settings: Settings, *, workers: int) -> None:
 
 def worker_app() -> Flask:
     """The application of one worker, with its clock; both end with the worker."""
-    _belong_to_parent()
+    end_with_server()
     settings = load()
     app = create_app(settings)
     app.wsgi_app = _with_chunks(app.wsgi_app, settings.max_body_bytes)  # type: ignore[assignment]  # as Flask says
@@ -135,9 +138,20 @@ def _with_chunks(app: WSGIApplication, most: int) -> WSGIApplication:
     return answer
 
 
-def _belong_to_parent() -> None:
-    """Die with the server even if that is killed with -9, and obey signals before the server loop does."""
+def end_with_server() -> None:
+    """Obey signals before the server loop does, and end soon after the server did, however that died."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    parent = multiprocessing.parent_process()  # known since the fork: it may be gone by now
+    server = parent.pid if parent and parent.pid else os.getppid()
+    threading.Thread(target=_end_after, args=(server,), name="end with server", daemon=True).start()
+
+
+def _end_after(server: int) -> None:
+    """Ask to end when the server is gone, every second: a signal that comes while the loop is being set up is lost."""
+    while os.getppid() == server:
+        time.sleep(LOOK_EVERY_S)
+    for _ in range(KILL_AFTER_S):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(1)
+    os.kill(os.getpid(), signal.SIGKILL)

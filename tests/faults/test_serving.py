@@ -7,6 +7,8 @@ import http.client
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -16,9 +18,41 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Machine
+from tests.programs import KEPT, ROOT
 from tests.servers import Caller, Server, running_server
 
 GONE_WITHIN_S = 15
+# A server whose one worker misses the first signals to end; with "late" it is still being made when the server dies.
+ORPHAN = """
+import multiprocessing, os, signal, sys, time
+from portal import serving
+
+missed, late = int(sys.argv[1]), len(sys.argv) > 2
+serving.KILL_AFTER_S = 2
+
+def work(ready):
+    server, heard = os.getppid(), []
+
+    def hear(*_):
+        heard.append(1)
+        if len(heard) > missed:
+            os._exit(0)
+
+    if late:
+        ready.send(os.getpid())
+        while os.getppid() == server:
+            time.sleep(0.01)
+    serving.end_with_server()
+    signal.signal(signal.SIGTERM, hear)  # as the server loop does, later
+    if not late:
+        ready.send(os.getpid())
+    time.sleep(60)
+
+here, there = multiprocessing.Pipe()
+multiprocessing.get_context("fork").Process(target=work, args=(there,)).start()
+print(here.recv(), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -126,15 +160,32 @@ def test_a_long_header_and_a_thousand_parameters_are_no_fault_of_ours(server: Se
     server.wait_until_live()
 
 
+@pytest.mark.parametrize("missed", [0, 1, 1_000_000], ids=["hears", "misses one", "hears nothing"])
+@pytest.mark.parametrize("late", [False, True], ids=["ready", "still being made"])
+def test_a_worker_ends_soon_after_its_server(missed: int, late: bool) -> None:
+    command = [sys.executable, "-c", ORPHAN, str(missed), *(["late"] if late else [])]
+    environment = {name: os.environ[name] for name in KEPT if name in os.environ} | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, start_new_session=True) as server:
+        assert server.stdout
+        worker = int(server.stdout.readline())
+        try:
+            assert server.wait(GONE_WITHIN_S) == -signal.SIGKILL
+            wait_for(lambda: not alive(server.pid), f"worker {worker} is still there")
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(server.pid, signal.SIGKILL)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("kill_a_worker_first", [False, True])
-def test_a_killed_server_leaves_no_process_and_no_port_held(kill_a_worker_first: bool) -> None:
+@pytest.mark.parametrize("kill_a_worker_before_s", [None, 0, 0.3, 0.6, 1])
+def test_a_killed_server_leaves_no_process_and_no_port_held(kill_a_worker_before_s: float | None) -> None:
+    """However far the new worker has come when the server is killed."""
     with running_server(workers=2) as server:
-        if kill_a_worker_first:
+        if kill_a_worker_before_s is not None:
             before = server.worker_pids()
             os.kill(before[0], signal.SIGKILL)
             wait_for(lambda: len(set(server.worker_pids()) - set(before)) == 1, "no new worker came")
-            time.sleep(1)
+            time.sleep(kill_a_worker_before_s)
         assert len(server.worker_pids()) == 2
         os.kill(server.process.pid, signal.SIGKILL)
         server.process.wait()
