@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 EVERYTHING = "axe.run(document, {resultTypes: ['violations']})"
@@ -23,8 +23,8 @@ FOLLOWED = """theme => new Promise(done => {
 })"""
 WIDER = """() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(
   () => done(document.documentElement.scrollWidth > window.innerWidth))))"""
-WIDE = {"width": 1280, "height": 900}
-PHONE = {"width": 390, "height": 844}
+WIDE: ViewportSize = {"width": 1280, "height": 900}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
 @contextmanager
@@ -35,6 +35,11 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"])
         yield browser
         browser.close()
+
+
+def open_page(browser: Browser, **options: Any) -> Page:
+    """A page of a fresh browser, without cookies. Nothing fades or glides in it: each look would wait for that."""
+    return browser.new_context(**{"viewport": WIDE, "reduced_motion": "reduce", **options}).new_page()
 
 
 class Watched:
@@ -50,6 +55,18 @@ class Watched:
         """What the console said since the last call, except the browser's own line about an error page's status."""
         said, self.said = self.said, []
         return [line for line in said if "the server responded with a status of" not in line]
+
+    def faults(self, what: str) -> list[str]:
+        """What is wrong with the page as it stands, light, dark and on a phone, and what its console said."""
+        self.follow_system("light")
+        found = [f"{what}, light: {finding}" for finding in self.axe_findings()]
+        self.follow_system("dark")
+        found += [f"{what}, dark: {finding}" for finding in self.axe_findings(only_colours=True)]
+        self.page.set_viewport_size(PHONE)
+        if self.scrolls_sideways():
+            found.append(f"{what}: scrolls sideways on a phone")
+        self.page.set_viewport_size(WIDE)
+        return found + [f"{what}: {line}" for line in self.complaints()]
 
     def axe_findings(self, *, only_colours: bool = False) -> list[str]:
         """What axe finds on the page as it stands; it comes in by the debugger, past the page's own policy.

@@ -8,14 +8,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, ViewportSize
 
 from tests.browser import PHONE, WIDE, chromium
 from tests.servers import running_server
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "screens"
 # name, who, address ("a:" opens the first record that the list links to), theme, window
-SHOTS: list[tuple[str, str, str, str, dict[str, int]]] = [
+SHOTS: list[tuple[str, str, str, str, ViewportSize]] = [
     ("start-light", "", "/", "light", WIDE),
     ("register-phone", "", "/register", "light", PHONE),
     ("account-light", "user", "/account", "light", WIDE),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser import PHONE, WIDE, Watched
+from tests.browser import PHONE, Watched, open_page
 from tests.servers import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -17,8 +17,7 @@ NOT_OURS = ("heading-order", "landmark", "nested-interactive")
 
 def test_the_document_is_drawn_and_tried(browser: Browser, demo: tuple[Server, dict[str, Any]]) -> None:
     server, people = demo
-    context = browser.new_context(viewport=WIDE, reduced_motion="reduce")  # type: ignore[arg-type]  # its stubs want a TypedDict
-    watched = Watched(context.new_page())
+    watched = Watched(open_page(browser))
     page = watched.page
     page.goto(f"{server.url}/api/docs")
     page.get_by_role("button", name="Authorize", exact=True).click()
@@ -38,16 +37,13 @@ def test_the_document_is_drawn_and_tried(browser: Browser, demo: tuple[Server, d
     expect(operation.locator(".live-responses-table .response .response-col_status")).to_contain_text("201")
     # Hints of the browser about fields for passwords are its own thing; a breach of the policy is an error.
     assert [line for line in watched.complaints() if not line.startswith("verbose: ")] == []
-    page.set_viewport_size(PHONE)  # type: ignore[arg-type]  # its stubs want a TypedDict
+    page.set_viewport_size(PHONE)
     assert not watched.scrolls_sideways()
-    context.close()
 
 
 def test_without_script_there_is_a_list(browser: Browser, demo: tuple[Server, dict[str, Any]]) -> None:
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
+    page = open_page(browser, java_script_enabled=False)
     page.goto(f"{demo[0].url}/api/docs")
     expect(page.get_by_text("POST /api/v1/keys/verify", exact=True)).to_be_visible()
     page.get_by_role("link", name="Errors").click()
     expect(page.locator("#NOT_FOUND")).to_be_visible()
-    context.close()

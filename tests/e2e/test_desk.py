@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser import PHONE, WIDE, Watched
+from tests.browser import PHONE, WIDE, Watched, open_page
 from tests.servers import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -20,7 +20,7 @@ class Person:
 
     def __init__(self, browser: Browser, server: Server, who: dict[str, Any], theme: str) -> None:
         self.base = server.url
-        self.page: Page = browser.new_page(viewport=WIDE, color_scheme=theme)  # type: ignore[arg-type]  # its stubs want a TypedDict
+        self.page: Page = open_page(browser, color_scheme=theme)
         self.watched = Watched(self.page)
         self.enter(who)
 
@@ -51,9 +51,9 @@ class Person:
     def look(self) -> None:
         """Nothing wrong with the page as it stands."""
         found = self.watched.axe_findings()
-        self.page.set_viewport_size(PHONE)  # type: ignore[arg-type]  # its stubs want a TypedDict
+        self.page.set_viewport_size(PHONE)
         assert not self.watched.scrolls_sideways(), self.page.url
-        self.page.set_viewport_size(WIDE)  # type: ignore[arg-type]  # its stubs want a TypedDict
+        self.page.set_viewport_size(WIDE)
         assert found + self.watched.complaints() == [], self.page.url
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser import PHONE, WIDE, Watched
+from tests.browser import Watched, open_page
 from tests.servers import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -164,38 +164,25 @@ def sign_in(page: Page, base: str, who: dict[str, Any]) -> None:
 
 
 def inspect(browser: Browser, base: str, who: dict[str, Any] | None, listed: list[str]) -> None:
-    # Without motion the colours of a theme stand at once; the page need not be loaded again for the other one.
-    context = browser.new_context(viewport=WIDE, reduced_motion="reduce")  # type: ignore[arg-type]  # its stubs want a TypedDict
-    watched = Watched(context.new_page())
+    watched = Watched(open_page(browser))
     page = watched.page
     if who:
         sign_in(page, base, who)
     faults: list[str] = []
     for place in places_of(page, base, listed):
-        page.emulate_media(color_scheme="light")
         page.goto(base + place, wait_until="load")
-        faults += [f"{place} light: {found}" for found in watched.axe_findings()]
-        watched.follow_system("dark")
-        faults += [f"{place} dark: {found}" for found in watched.axe_findings(only_colours=True)]
-        faults += [f"{place}: {line}" for line in watched.complaints()]
-        page.set_viewport_size(PHONE)  # type: ignore[arg-type]  # its stubs want a TypedDict
-        if watched.scrolls_sideways():
-            faults.append(f"{place}: scrolls sideways on a phone")
-        page.set_viewport_size(WIDE)  # type: ignore[arg-type]  # its stubs want a TypedDict
-    context.close()
+        faults += watched.faults(place)
     assert not faults, "\n".join(faults)
 
 
 def open_a_case(browser: Browser, base: str, who: dict[str, Any]) -> None:
     """About the user on whose pages `a:/staff?q=a` is looked at."""
-    context = browser.new_context()
-    page = context.new_page()
+    page = open_page(browser)
     sign_in(page, base, who)
     page.goto(base + places_of(page, base, ["a:/staff?q=a:/staff/cases/new/*"])[0])
     page.get_by_label("What is it about?").fill("They called.")
     page.get_by_role("button", name="Open the case").click()
     page.wait_for_url(re.compile("/staff/users/"))
-    context.close()
 
 
 def test_public_pages(browser: Browser, demo: tuple[Server, dict[str, Any]]) -> None:

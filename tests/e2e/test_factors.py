@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pyotp
 import pytest
 
-from tests.browser import PHONE, WIDE, Watched
+from tests.browser import Watched, open_page
 from tests.mail.catcher import Catcher, catching
 from tests.servers import Server, running_server
 
@@ -29,22 +29,7 @@ class Eyes:
 
     def look(self, what: str) -> None:
         """Look at the page as it stands."""
-        page = self.watched.page
-        for theme in ("light", "dark"):
-            page.emulate_media(color_scheme=theme)
-            page.wait_for_timeout(400)  # colours fade over
-            self.faults += [f"{what} {theme}: {found}" for found in self.watched.axe_findings()]
-        page.emulate_media(color_scheme="light")
-        page.set_viewport_size(PHONE)  # type: ignore[arg-type]  # its stubs want a TypedDict
-        if self.watched.scrolls_sideways():
-            self.faults.append(f"{what}: scrolls sideways on a phone")
-        page.set_viewport_size(WIDE)  # type: ignore[arg-type]  # its stubs want a TypedDict
-        self.faults += [f"{what}: {line}" for line in self.watched.complaints()]
-
-
-def opened(browser: Browser) -> Page:
-    """A fresh browser without cookies."""
-    return browser.new_context(viewport=WIDE).new_page()  # type: ignore[arg-type]  # its stubs want a TypedDict
+        self.faults += self.watched.faults(what)
 
 
 def press(page: Page, name: str) -> None:
@@ -97,7 +82,7 @@ def told(catcher: Catcher, words: str) -> bool:
 
 def test_from_setting_up_to_a_lost_phone(browser: Browser) -> None:
     with catching() as catcher, running_server({"SMTP_URL": catcher.url, "CONFIRM_EMAIL": "false"}) as server:
-        watched = Watched(opened(browser))
+        watched = Watched(open_page(browser))
         page, base, eyes = watched.page, server.url, Eyes(watched)
         page.goto(f"{base}/register")
         page.get_by_label("Username").fill("alice")
@@ -126,7 +111,7 @@ def test_from_setting_up_to_a_lost_phone(browser: Browser) -> None:
         assert "/sign-in/factor" in page.url
         eyes.look("factor")
         copied = page.url
-        stranger = opened(browser)
+        stranger = open_page(browser)
         stranger.goto(copied)
         assert stranger.url.startswith(f"{base}/sign-in?"), "another browser with the copied address starts at the door"
         page.goto(f"{base}/account")
@@ -139,7 +124,7 @@ def test_from_setting_up_to_a_lost_phone(browser: Browser) -> None:
         press(page, "Sign in")
         page.wait_for_url(f"{base}/account/profile")
 
-        lost = opened(browser)
+        lost = open_page(browser)
         give_password(lost, base, "alice")
         lost.get_by_label("Code").fill(codes[0].lower())
         press(lost, "Sign in")
@@ -147,7 +132,7 @@ def test_from_setting_up_to_a_lost_phone(browser: Browser) -> None:
         lost.go_back()
         assert lost.url == f"{base}/account", "going back leads home and spoils nothing"
         assert told(catcher, "9 are left")
-        again = opened(browser)
+        again = open_page(browser)
         give_password(again, base, "alice")
         again.get_by_label("Code").fill(codes[0])
         press(again, "Sign in")
@@ -160,8 +145,7 @@ def test_from_setting_up_to_a_lost_phone(browser: Browser) -> None:
 def test_an_admin_sets_one_up_before_anything_else_without_scripts(browser: Browser) -> None:
     with running_server({"REQUIRE_FACTOR": "staff,admin"}) as server:
         made = json.loads(server.command("create-admin", "--username", "root", "--email", "root@example.org"))
-        context = browser.new_context(viewport=WIDE, java_script_enabled=False)  # type: ignore[arg-type]  # its stubs want a TypedDict
-        page, base = context.new_page(), server.url
+        page, base = open_page(browser, java_script_enabled=False), server.url
         sign_in_root(page, base, made["password"])
         assert page.url.startswith(f"{base}/account/security")
         page.goto(f"{base}/admin/users")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser import WIDE
+from tests.browser import open_page
 from tests.e2e.test_every_page import sign_in
 from tests.mail.catcher import Catcher, catching
 from tests.servers import Server, running_server
@@ -46,7 +46,7 @@ def mailed_link(catcher: Catcher, to: str, path: str) -> str:
 
 def new_page(browser: Browser) -> Page:
     """A page in a browser of its own."""
-    return browser.new_context(viewport=WIDE).new_page()  # type: ignore[arg-type]  # its stubs want a TypedDict
+    return open_page(browser)
 
 
 def test_an_address_is_changed_in_one_browser_confirmed_in_another_and_taken_back_in_a_third(
@@ -83,8 +83,6 @@ def test_an_address_is_changed_in_one_browser_confirmed_in_another_and_taken_bac
     owner.goto(f"{server.url}/account/email")
     assert owner.locator("dl.kv dd").first.inner_text().startswith(old)
     assert owner.goto(keep).status == 404  # type: ignore[union-attr]  # it answers
-    for page in (thief, phone, owner):
-        page.context.close()
 
 
 def test_a_letter_in_the_console_runs_nothing_and_its_links_lead_nowhere(browser: Browser, house: House) -> None:
@@ -100,4 +98,3 @@ def test_a_letter_in_the_console_runs_nothing_and_its_links_lead_nowhere(browser
     letter.get_by_role("link").first.click()
     page.wait_for_timeout(500)
     assert page.url.endswith("/admin/mail/letters/reset")
-    page.context.close()

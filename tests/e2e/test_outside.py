@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser import PHONE, WIDE, Watched
+from tests.browser import Watched, open_page
 from tests.e2e.test_every_page import sign_in
 from tests.programs import TIED
 from tests.servers import Server, free_port, running_server
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 PEOPLE = [
     {"sub": "carol", "email": "carol@example.org", "email_verified": True, "name": "Carol"},
     {"sub": "nameless"},
@@ -66,21 +66,12 @@ def house(tmp_path: Path, issuer: str) -> Iterator[tuple[Server, dict[str, Any]]
 
 def looked_at(watched: Watched, where: str) -> list[str]:
     """What is wrong with the page as it stands, light, dark and on a phone."""
-    page, faults = watched.page, []
-    for theme in ("light", "dark"):
-        page.emulate_media(color_scheme=theme)
-        page.wait_for_timeout(500)  # colours change gradually
-        faults += [f"{where} {theme}: {found}" for found in watched.axe_findings()]
-    page.set_viewport_size(PHONE)  # type: ignore[arg-type]  # its stubs want a TypedDict
-    if watched.scrolls_sideways():
-        faults.append(f"{where}: scrolls sideways on a phone")
-    page.set_viewport_size(WIDE)  # type: ignore[arg-type]  # its stubs want a TypedDict
-    return faults + complaints(watched)
+    return but_for_theirs(watched.faults(where))
 
 
-def complaints(watched: Watched) -> list[str]:
-    """What the console said, but for what the provider's pages fetch from elsewhere."""
-    return [line for line in watched.complaints() if "ERR_NAME_NOT_RESOLVED" not in line]
+def but_for_theirs(said: list[str]) -> list[str]:
+    """All but what the provider's pages fetch from elsewhere."""
+    return [line for line in said if "ERR_NAME_NOT_RESOLVED" not in line]
 
 
 def go_there(page: Page, base: str, *, to: str = "Workshop") -> None:
@@ -92,24 +83,21 @@ def go_there(page: Page, base: str, *, to: str = "Workshop") -> None:
 @pytest.mark.parametrize("scripts", [True, False])
 def test_there_and_back(browser: Browser, house: tuple[Server, dict[str, Any]], issuer: str, scripts: bool) -> None:
     server, _ = house
-    context = browser.new_context(viewport=WIDE, java_script_enabled=scripts)  # type: ignore[arg-type]  # its stubs want a TypedDict
-    watched = Watched(context.new_page())
+    watched = Watched(open_page(browser, java_script_enabled=scripts))
     page = watched.page
     go_there(page, server.url)
     page.wait_for_url(f"{issuer}/**")
     page.get_by_role("button", name="carol").first.click()
     page.wait_for_url(f"{server.url}/account/keys")
     assert "code=" not in page.url
-    assert complaints(watched) == []
+    assert but_for_theirs(watched.complaints()) == []
     page.goto(f"{server.url}/account/providers")
     expect(page.get_by_role("cell", name="carol@example.org")).to_be_visible()
-    context.close()
 
 
 def test_denied_and_away(browser: Browser, house: tuple[Server, dict[str, Any]], issuer: str) -> None:
     server, people = house
-    context = browser.new_context(viewport=WIDE)  # type: ignore[arg-type]  # its stubs want a TypedDict
-    watched = Watched(context.new_page())
+    watched = Watched(open_page(browser))
     page = watched.page
     go_there(page, server.url)
     page.wait_for_url(f"{issuer}/**")
@@ -125,13 +113,11 @@ def test_denied_and_away(browser: Browser, house: tuple[Server, dict[str, Any]],
     page.get_by_role("button", name="nameless").first.click()
     expect(page.get_by_text("is linked with no account here")).to_be_visible()
     sign_in(page, server.url, people["users"][0])
-    context.close()
 
 
 def test_linked_by_the_owner(browser: Browser, house: tuple[Server, dict[str, Any]], issuer: str) -> None:
     server, people = house
-    context = browser.new_context(viewport=WIDE)  # type: ignore[arg-type]  # its stubs want a TypedDict
-    watched = Watched(context.new_page())
+    watched = Watched(open_page(browser))
     page = watched.page
     sign_in(page, server.url, people["users"][0])
     page.goto(f"{server.url}/account/providers")
@@ -150,13 +136,11 @@ def test_linked_by_the_owner(browser: Browser, house: tuple[Server, dict[str, An
     page.get_by_role("button", name="Link the two").click()
     expect(page.get_by_text("Linked. From now on")).to_be_visible()
     assert looked_at(watched, "linked") == []
-    context.close()
 
 
 def test_in_the_console(browser: Browser, house: tuple[Server, dict[str, Any]], issuer: str) -> None:
     server, people = house
-    context = browser.new_context(viewport=WIDE)  # type: ignore[arg-type]  # its stubs want a TypedDict
-    watched = Watched(context.new_page())
+    watched = Watched(open_page(browser))
     page = watched.page
     sign_in(page, server.url, people["admin"])
     page.goto(f"{server.url}/admin/providers")
@@ -175,4 +159,3 @@ def test_in_the_console(browser: Browser, house: tuple[Server, dict[str, Any]], 
     assert looked_at(watched, "edit") == []
     page.get_by_role("button", name="Try").click()
     expect(page.get_by_text("Keycloak cannot be used: answered with status 404")).to_be_visible()
-    context.close()

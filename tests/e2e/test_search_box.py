@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser import PHONE
+from tests.browser import PHONE, open_page
 from tests.servers import Server
 from tools.screens import sign_in
 
@@ -18,8 +18,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 def test_typing_suggests_and_enter_opens(browser: Browser, demo: tuple[Server, dict[str, Any]]) -> None:
     server, made = demo
     user = made["users"][3]
-    context = browser.new_context(viewport=PHONE)  # type: ignore[arg-type]  # its stubs want a TypedDict
-    page, asked = context.new_page(), []
+    page, asked = open_page(browser, viewport=PHONE), []
     page.on("request", lambda request: asked.append(request.url))
     sign_in(page, server.url, made["staff"][0])
     box = page.get_by_role("combobox")
@@ -42,4 +41,3 @@ def test_typing_suggests_and_enter_opens(browser: Browser, demo: tuple[Server, d
     page.wait_for_url(re.compile(f"/staff/users/{user['id']}$"))
     # Of a whole key only the start that is shown everywhere left the browser.
     assert not [url for url in asked if user["api_key"] in url]
-    context.close()

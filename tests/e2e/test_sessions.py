@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser import PHONE, Watched
+from tests.browser import PHONE, Watched, open_page
 from tests.mail.catcher import Catcher, catching
 from tests.servers import Server, running_server
 
@@ -30,7 +30,7 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 def enter(browser: Browser, server: Server, who: dict[str, Any], **context: Any) -> Page:
     """A browser of its own in which this person is signed in."""
-    page = browser.new_context(**context).new_page()
+    page = open_page(browser, **context)
     page.goto(f"{server.url}/sign-in")
     page.get_by_label("Username or e-mail").fill(who["username"])
     page.get_by_label("Password").fill(who["password"])
@@ -78,7 +78,7 @@ def test_asked_again_on_the_way_to_a_key_and_others_are_signed_out(browser: Brow
 def test_a_sign_in_that_was_not_hers_is_locked_out_by_mail(browser: Browser, house: House) -> None:
     server, people, catcher = house
     hers, his = enter(browser, server, people["users"][0]), enter(browser, server, people["users"][0])
-    page = browser.new_context(viewport=PHONE, color_scheme="dark").new_page()  # type: ignore[arg-type]  # its stubs want a TypedDict
+    page = open_page(browser, viewport=PHONE, color_scheme="dark")
     watched = Watched(page)
     page.goto(server.url + mailed(catcher, "/not-me/"))
     expect(page.get_by_text("Chrome on Linux")).to_be_visible()

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.browser import WIDE, Watched
+from tests.browser import Watched, open_page
 from tests.e2e.test_every_page import sign_in
 from tests.redirects import AWAY
 from tests.servers import Server
@@ -25,22 +25,20 @@ def typed_away() -> list[str]:
 
 def test_nobody_is_led_away_from_here_as_the_browser_sees_it(browser: Browser, demo: Demo) -> None:
     server, people = demo
-    context = browser.new_context()
-    page = context.new_page()
+    page = open_page(browser)
     asked: list[str] = []
 
     def keep_here(route: Route) -> None:
         asked.append(route.request.url)
         route.abort()
 
-    context.route(lambda url: not url.startswith(server.url), keep_here)
+    page.context.route(lambda url: not url.startswith(server.url), keep_here)
     sign_in(page, server.url, people["users"][0])
     for wanted in typed_away():
         # One who proved lately who they are is led straight on.
         page.goto(f"{server.url}/account/reauth?next={quote(wanted, safe='')}", wait_until="commit")
         assert page.url.startswith(f"{server.url}/"), (wanted, page.url)
     assert asked == []
-    context.close()
 
 
 def test_a_person_lands_where_they_wanted_to_go_and_nowhere_else(browser: Browser, demo: Demo) -> None:
@@ -50,15 +48,13 @@ def test_a_person_lands_where_they_wanted_to_go_and_nowhere_else(browser: Browse
         ("//evil.example", "/account"),
         ("/\\evil.example", "/account"),
     ):
-        context = browser.new_context()
-        page = context.new_page()
+        page = open_page(browser)
         page.goto(f"{server.url}/sign-in?next={quote(wanted, safe='')}")
         page.get_by_label("Username or e-mail").fill(people["users"][1]["username"])
         page.get_by_label("Password").fill(people["users"][1]["password"])
         page.get_by_role("main").get_by_role("button", name="Sign in").click()
         page.wait_for_url(re.compile("/account"))
         assert (urlsplit(page.url).netloc, urlsplit(page.url).path) == (urlsplit(server.url).netloc, lands)
-        context.close()
 
 
 GRADES = [
@@ -79,8 +75,7 @@ def graded(page: Page, password: str) -> str:
 
 def test_the_strength_is_told_while_typing_and_nothing_leaves_the_page(browser: Browser, demo: Demo) -> None:
     server, people = demo
-    context = browser.new_context(viewport=WIDE)  # type: ignore[arg-type]  # its stubs want a TypedDict
-    watched = Watched(context.new_page())
+    watched = Watched(open_page(browser))
     page, who = watched.page, people["users"][0]
     sign_in(page, server.url, who)
     page.goto(f"{server.url}/account/security/password", wait_until="networkidle")
@@ -95,4 +90,3 @@ def test_the_strength_is_told_while_typing_and_nothing_leaves_the_page(browser: 
     assert sent == []
     assert page.evaluate("Object.keys(localStorage).length + Object.keys(sessionStorage).length") == 0
     assert watched.complaints() == []
-    context.close()

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser import WIDE, Watched
+from tests.browser import Watched, open_page
 from tests.e2e.test_every_page import sign_in
 from tests.servers import Server, running_server
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 SAID = 60
 
 
@@ -40,8 +40,7 @@ def test_an_export_is_asked_for_watched_and_fetched(
     browser: Browser, house: tuple[Server, dict[str, Any]], tmp_path: Path
 ) -> None:
     server, me = house
-    context = browser.new_context(viewport=WIDE, accept_downloads=True)  # type: ignore[arg-type]  # its stubs want a TypedDict
-    watched = Watched(context.new_page())
+    watched = Watched(open_page(browser, accept_downloads=True))
     page = watched.page
     sign_in(page, server.url, me)
     page.goto(f"{server.url}/account/exports")
@@ -62,13 +61,11 @@ def test_an_export_is_asked_for_watched_and_fetched(
     page.get_by_text("Delete", exact=True).first.click()
     page.get_by_role("button", name="Delete for good").click()
     expect(page.get_by_text("No exports yet")).to_be_visible()
-    context.close()
 
 
 def test_a_prompt_is_kept_found_answered_and_deleted(browser: Browser, house: tuple[Server, dict[str, Any]]) -> None:
     server, me = house
-    context = browser.new_context(viewport=WIDE)  # type: ignore[arg-type]  # its stubs want a TypedDict
-    watched = Watched(context.new_page())
+    watched = Watched(open_page(browser))
     page = watched.page
     sign_in(page, server.url, me)
     for title in ("Soup", "Ship"):
@@ -92,4 +89,3 @@ def test_a_prompt_is_kept_found_answered_and_deleted(browser: Browser, house: tu
     expect(page.get_by_text("The prompt is deleted.")).to_be_visible()
     expect(page.get_by_role("link", name="Soup")).to_have_count(0)
     assert watched.complaints() == []
-    context.close()

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from portal.core.places import ROOT
-from tests.browser import WIDE, Watched
+from tests.browser import Watched, open_page
 from tests.servers import running_server
 from tests.shell import Shell
 
@@ -24,7 +24,7 @@ BLOCKS = re.findall(r"```sh\n(.*?)```", TOUR, flags=re.S)
 
 def test_the_tour(browser: Browser, tmp_path: Path) -> None:
     with running_server({}) as server:
-        page = Watched(browser.new_page(viewport=WIDE))  # type: ignore[arg-type]  # its stubs want a TypedDict
+        page = Watched(open_page(browser))
         key = register_and_make_key(page, server.url)
         shell = Shell(server, tmp_path, DOORWARD_KEY=key)
         made, verify, refused, push, read = BLOCKS
