@@ -11,6 +11,6 @@ GROUP = "one after the other"
 
 @pytest.mark.xdist_group(GROUP)
 def test_a_group_of_tests_stays_together(request: pytest.FixtureRequest) -> None:
-    """What hands out the tests knows groups by their names alone; without it groups are forgotten, and nothing says so."""
+    """What hands out the tests knows groups by names alone; where those are lost it forgets them, and says nothing."""
     spread = "PYTEST_XDIST_WORKER" in os.environ and request.config.getoption("loadgroup", default=False)
     assert request.node.nodeid.endswith(f"@{GROUP}") == bool(spread)
