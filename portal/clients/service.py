@@ -36,6 +36,9 @@ SQLITE, POSTGRES = both(
         "FIND_BY_ID": f"SELECT {COLUMNS} FROM service_clients WHERE id = :id",  # noqa: S608  # our own words
     }
 )
+# PostgreSQL tells by which transaction a row was written last: while that is the same, so is the row.
+POSTGRES["FIND"] = POSTGRES["FIND"].replace(COLUMNS, f"{COLUMNS}, xmin::text")
+GUARD = "EXISTS (SELECT 1 FROM service_clients WHERE digest = %(digest)s AND xmin::text = %(written_by)s)"
 _kept: dict[str, tuple[KnownClient, str, dict[str, Any], Any]] = {}
 
 
@@ -144,15 +147,15 @@ def client_of_token(token: str) -> KnownClient | None:
     """The enabled client whose token this is, as committed now."""
     if not token.startswith(TOKEN_PREFIX):
         return None
-    finding = _finding(token)
-    row = hot.read(*finding)
+    statement, values = _finding(token)
+    row = hot.read(statement, values)
     client = _client_of_row(row)
     if client is None:
         _kept.pop(token, None)
         return None
     if len(_kept) >= MOST_KEPT:
         _kept.clear()
-    _kept[token] = (client, *finding, row)
+    _kept[token] = (client, statement, {**values, "written_by": row[-1]}, row)
     return client
 
 
@@ -165,7 +168,10 @@ def client_of_id(client_id: UUID) -> KnownClient | None:
 def kept_client(token: str) -> tuple[KnownClient, Premise] | None:
     """The client whose token this was a while ago, and the premise that it still is: disabling is felt at once."""
     kept = _kept.get(token)
-    return None if kept is None else (kept[0], Premise(*kept[1:]))
+    if kept is None:
+        return None
+    client, statement, values, row = kept
+    return client, Premise(statement, values, row, GUARD)
 
 
 def _finding(token: str) -> tuple[str, dict[str, Any]]:

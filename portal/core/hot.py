@@ -4,7 +4,8 @@ On SQLite one thread of the process writes at a time, and whoever holds the writ
 behind it (natural group commit): waiting in line costs less than polling the file's lock, and one sync serves many.
 All of them write on one connection, for what one writes the caches of all others forget. SQLite tells that connection
 whether any other has committed since: while none has, what was read on it once is not read again (`proved_on`). On
-PostgreSQL each writes in a transaction of its own. Nothing is answered before its commit.
+PostgreSQL each writes in a transaction of its own, where it can in one statement that is one (`write_at_once`), for
+there the journeys cost more than the work. Nothing is answered before its commit.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import threading
 from collections import deque
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -35,6 +37,9 @@ MOST_CACHED_KIB = 64 * 1024
 MOST_TRIES = 5
 MOST_PROVED = 50_000
 BROKEN = (sqlite3.OperationalError, psycopg.OperationalError, psycopg.InterfaceError)
+# Places in a statement that is a transaction by itself.
+RELIED = "/* what is relied on */"
+HURRIED = "/* whether it is hurried */"
 # Two that waited for each other: one of them was undone whole and may try again.
 ENTANGLED = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
 
@@ -49,12 +54,13 @@ class Outdated(Exception):
 
 class Premise:
     """A row that was remembered instead of read: the first use of the database proves it, where that writes in the
-    same transaction. `proved` says whether that was."""
+    same transaction. `proved` says whether that was. `guard` is the same as a condition for PostgreSQL, which reads
+    `values` too."""
 
-    __slots__ = ("proved", "row", "statement", "values")
+    __slots__ = ("guard", "proved", "row", "statement", "values")
 
-    def __init__(self, statement: str, values: dict[str, Any], row: Any) -> None:
-        self.statement, self.values, self.row = statement, values, row
+    def __init__(self, statement: str, values: dict[str, Any], row: Any, guard: str) -> None:
+        self.statement, self.values, self.row, self.guard = statement, values, row, guard
         self.proved = False
 
     def prove(self, raw: Any) -> None:
@@ -68,6 +74,10 @@ class Premise:
                 raise Outdated
             if facts is not None:
                 facts.add(fact)
+        self.proved = True
+
+    def take_as_proved(self) -> None:
+        """A statement has changed something that did so only if the guard held."""
         self.proved = True
 
 
@@ -300,11 +310,17 @@ def _hot() -> Connections:
     return hot
 
 
-def _relying(work: Callable[[Any], T]) -> Callable[[Any], T]:
-    """The work, after a proof of what this lane relies on."""
+def _premise() -> Premise | None:
+    """What this lane relies on and has not proved yet."""
     lane = _here.get()
     premise = lane.premise if lane is not None else None
-    if premise is None or premise.proved:
+    return None if premise is None or premise.proved else premise
+
+
+def _relying(work: Callable[[Any], T]) -> Callable[[Any], T]:
+    """The work, after a proof of what this lane relies on."""
+    premise = _premise()
+    if premise is None:
         return work
 
     def proved(raw: Any) -> T:
@@ -316,8 +332,7 @@ def _relying(work: Callable[[Any], T]) -> Callable[[Any], T]:
 
 def prove() -> None:
     """Prove what this lane relies on, if nothing that was asked for did. Raises Outdated."""
-    lane = _here.get()
-    if lane is not None and lane.premise is not None and not lane.premise.proved:
+    if _premise() is not None:
         read_together(lambda _: None)
 
 
@@ -344,6 +359,41 @@ def write(work: Callable[[Any], T]) -> T:
     Raises what the work raises; Outdated when the lane relied on what is no longer so; RuntimeError when the session
     of this context has written already, for that holds the lock we would wait for.
     """
+    _stay_apart()
+    return _hot().write(_relying(work))
+
+
+def write_at_once(statement: str, values: dict[str, Any]) -> Any:
+    """The first row of one statement of PostgreSQL, committed; None when it changed nothing, be it for a rival.
+
+    The statement has a place for RELIED, a condition, and one for HURRIED, a column of the row it answers. Raises
+    RuntimeError as `write` does.
+    """
+    _stay_apart()
+    premise = _premise()
+    text = _whole(statement, premise.guard if premise else "TRUE", settings.current().durability == "process")
+    with _hot().borrow() as raw:
+        try:
+            row = raw.execute(text, {**values, **premise.values} if premise else values).fetchone()
+        except ENTANGLED:
+            return None
+    if row is not None and premise is not None:
+        premise.take_as_proved()
+    return row
+
+
+def write_within(raw: Any, statement: str, values: dict[str, Any]) -> Any:
+    """The same for one of several in the transaction of this raw connection, which relies on what that relies on."""
+    return raw.execute(_whole(statement, "TRUE", False), values).fetchone()
+
+
+@lru_cache(maxsize=64)
+def _whole(statement: str, guard: str, hurried: bool) -> str:
+    # Told within the transaction, as the statement is all of it; `true` is for this one alone.
+    manner = "set_config('synchronous_commit', 'off', true)" if hurried else "NULL"
+    return statement.replace(RELIED, guard).replace(HURRIED, manner)
+
+
+def _stay_apart() -> None:
     if beside_transaction():
         raise RuntimeError("a hot statement cannot run beside another transaction of the same request")
-    return _hot().write(_relying(work))

@@ -6,18 +6,20 @@ refusal leaves nothing to undo.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import msgspec
 
 from portal.accounts.days import month_of, resets_at, usage_day
-from portal.core import clock, database, hot
+from portal.core import clock, database, hot, settings
 from portal.core.database import proved_on, raw_day, raw_id, raw_instant
+from portal.usage import statements
 from portal.usage.ledger import Balance, as_turned, balance_of_row, balance_of_text, by, lock_balance, runner, take
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import date, datetime
 
     from portal.core.actor import Actor
@@ -90,11 +92,14 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     own_part: int = 0
 
 
-def spend_in(raw: Any, actor: Actor, spending: Spending, now: datetime, decision: UUID) -> Outcome:
-    """Spend both parts of the cost or nothing, inside the transaction of this raw connection.
-
-    Raises Stale when the budget or the key is not as it was read.
+def spend_in(
+    raw: Any, actor: Actor, spending: Spending, now: datetime, decision: UUID, *, plainly: bool = False
+) -> Outcome:
+    """Spend both parts of the cost or nothing, inside the transaction of this raw connection; `plainly` tries first
+    whether one statement will do. Raises Stale when the budget or the key is not as it was read.
     """
+    if plainly and (outcome := _spend_plainly(spending, now, partial(hot.write_within, raw))) is not None:
+        return outcome
     budget, cost, key = spending.budget, spending.cost, spending.key
     day = usage_day(budget.calendar, now)
     month, limit = month_of(day), budget.limit_at(now)
@@ -134,6 +139,32 @@ def spend_in(raw: Any, actor: Actor, spending: Spending, now: datetime, decision
         key_used += cost.conversations
     standing = _standing(spending, now, used, balance, key_used)
     return Outcome(None, standing, day, plan_part, own_part)
+
+
+def spend_at_once(spending: Spending, now: datetime) -> Outcome | None:
+    """Spend conversations alone in one statement of PostgreSQL, and commit it; None where it takes more than that, and
+    nothing was spent: `spend_in` does it, or says why not."""
+    return _spend_plainly(spending, now, hot.write_at_once)
+
+
+def _spend_plainly(spending: Spending, now: datetime, write: Callable[[str, dict[str, Any]], Any]) -> Outcome | None:
+    budget, key, cost = spending.budget, spending.key, spending.cost
+    if settings.current().sqlite or cost.credits or (key is not None and key.daily_limit is not None):
+        return None
+    day = usage_day(budget.calendar, now)
+    limit = budget.limit_at(now)
+    first, last = (_reached(mark, limit) for mark in MARKS) if limit else (0, 0)
+    values = {**_values_for(spending, day, limit), "first_mark": first, "last_mark": last}
+    row = write(statements.PLAIN if key is None else statements.PLAIN_BY_KEY, values)
+    if row is None:
+        return None
+    balance = as_turned(balance_of_text(row[1]), month_of(day), budget.credits_per_month)
+    return Outcome(None, _standing(spending, now, int(row[0]), balance, None), day)
+
+
+def _reached(mark: int, limit: int) -> int:
+    """The first number of conversations that reaches this percentage of the limit."""
+    return -(-limit * mark // 100)
 
 
 def _spend_day(run: Run, raw: Any, spending: Spending) -> Any:
@@ -200,15 +231,18 @@ def values_of(budget: Budget, key: SpendingKey | None = None) -> dict[str, Any]:
 
 
 def _run_for(raw: Any, spending: Spending, day: date, limit: int | None = None) -> Run:
-    return runner(
-        raw,
+    return runner(raw, **_values_for(spending, day, limit))
+
+
+def _values_for(spending: Spending, day: date, limit: int | None) -> dict[str, Any]:
+    return {
         **spending.as_read,
-        day=raw_day(day),
-        model=spending.model,
-        units=spending.cost.conversations,
-        credits=spending.cost.credits,
-        most=-1 if limit is None else limit,
-    )
+        "day": raw_day(day),
+        "model": spending.model,
+        "units": spending.cost.conversations,
+        "credits": spending.cost.credits,
+        "most": -1 if limit is None else limit,
+    }
 
 
 def _check(run: Run, spending: Spending) -> None:
@@ -254,6 +288,5 @@ def _day_has_room(run: Run, cost: Cost, limit: int | None) -> bool:
 def _note_marks(run: Run, used: int, units: int, limit: int, now: datetime) -> None:
     """Write down the marks that this spending reached, for the job that warns."""
     for mark in MARKS:
-        reached = -(-limit * mark // 100)
-        if used - units < reached <= used:
+        if used - units < _reached(mark, limit) <= used:
             run("NOTE_MARK", mark=mark, at=raw_instant(now))

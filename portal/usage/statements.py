@@ -6,7 +6,8 @@ everywhere: key, balance, day, details.
 
 from __future__ import annotations
 
-from portal.core.statements import both, placed
+from portal.core.hot import HURRIED, RELIED
+from portal.core.statements import both, for_postgres, placed
 
 # Holds only for rows as they were read: a change of key, account or plan is felt by the very next spending.
 _AS_READ = """EXISTS (SELECT 1 FROM accounts a JOIN plans p ON p.id = :plan_id
@@ -93,5 +94,40 @@ TEXTS = {
             expires_at = :expires_at, ends_at = :ends_at, state = :state, settled_at = :settled_at
         WHERE id = :lease_id""",
 }
+# A plain spending as one statement of PostgreSQL, by which it may be a transaction of its own. It leaves alone, and
+# answers no row, wherever there is more to do or to say: a mark reached, a closed day, no room, a change since it was
+# read.
+_UNMARKED = """({used} < :first_mark OR {before} >= :first_mark) AND ({used} < :last_mark OR {before} >= :last_mark)"""
+_PLAIN = """
+WITH day AS (
+    INSERT INTO usage_days (user_id, day, used)
+    SELECT :user_id, :day, :units
+    WHERE (:most < 0 OR :units <= :most) AND {unmarked_first} AND {as_read} AND {relied}
+    ON CONFLICT (user_id, day) DO UPDATE SET used = usage_days.used + :units
+    WHERE usage_days.closed_at IS NULL AND (:most < 0 OR usage_days.used + :units <= :most) AND {unmarked}
+    RETURNING used
+), detail AS (
+    INSERT INTO usage_details (user_id, day, key_id, model, used, credits)
+    SELECT :user_id, :day, :key_id, :model, :units, 0 FROM day
+    ON CONFLICT (user_id, day, key_id, model) DO UPDATE SET used = usage_details.used + :units
+)
+SELECT day.used, (SELECT {balance} FROM credit_balances c WHERE c.user_id = :user_id), {hurried} FROM day
+"""
+
+
+def _plain(as_read: str) -> str:
+    return for_postgres(
+        _PLAIN.format(
+            as_read=as_read,
+            balance=_BALANCE,
+            relied=RELIED,
+            hurried=HURRIED,
+            unmarked=_UNMARKED.format(used="usage_days.used + :units", before="usage_days.used"),
+            unmarked_first=_UNMARKED.format(used=":units", before="0"),
+        )
+    )
+
+
+PLAIN, PLAIN_BY_KEY = _plain(_AS_READ), _plain(_KEY_AS_READ)
 SQLITE, POSTGRES = both(TEXTS)
 PLACED = {name: placed(text) for name, text in SQLITE.items()}

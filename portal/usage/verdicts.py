@@ -14,7 +14,7 @@ from portal.repeats.service import Replay, find_in, keep_in
 from portal.usage.decisions import Decision, sign_decision
 from portal.usage.rates import release_call, reserve_call
 from portal.usage.refusals import asked_facts, refuse_in, standing_facts
-from portal.usage.spending import NO_KEY, Spending, check_in, lock_for, look_in, spend_in
+from portal.usage.spending import NO_KEY, Spending, check_in, lock_for, look_in, spend_at_once, spend_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -105,6 +105,9 @@ def _decided(
     if keeping is None and not any(one.spends or one.refused for one, _ in rated):
         return hot.read_together(lambda raw: [_looked(raw, one, now) for one, _ in rated])
 
+    if keeping is None and len(rated) == 1 and (made := _decided_at_once(*rated[0], now)) is not None:
+        return [made]
+
     def work(raw: Any) -> list[Verdict] | Replay:
         if keeping is not None and (before := find_in(raw, keeping.repeat)) is not None:
             return before
@@ -114,13 +117,22 @@ def _decided(
                 lock_for(raw, [rated[place][0].spending for place in places])
             for place in places:
                 one, wait = rated[place]
-                verdicts[place] = judge_in(raw, actor, one, wait, now)
+                verdicts[place] = judge_in(raw, actor, one, wait, now, plainly=len(rated) > 1)
         made = [verdict for verdict in verdicts if verdict is not None]
         if keeping is not None and not keep_in(raw, keeping.repeat, 200, keeping.face(made)):
             raise hot.Again
         return made
 
     return hot.write(work)
+
+
+def _decided_at_once(one: Asked, wait: float | None, now: datetime) -> Verdict | None:
+    """The verdict on a question that needs no more than to spend conversations, where the database can do that in one
+    statement; None where it takes more."""
+    if one.refused is not None or wait is not None or one.note is not None or not one.spends:
+        return None
+    outcome = spend_at_once(one.spending, now)
+    return None if outcome is None else Verdict("VALID", _signed(one, outcome, new_id()), outcome.standing)
 
 
 def _by_user(rated: Sequence[tuple[Asked, float | None]]) -> Iterable[list[int]]:
@@ -155,8 +167,10 @@ def _looked(raw: Any, one: Asked, now: datetime) -> Verdict:
     return Verdict("VALID", _signed(one, outcome, new_id()), outcome.standing)
 
 
-def judge_in(raw: Any, actor: Actor, one: Asked, wait: float | None, now: datetime) -> Verdict:
-    """The verdict on one question, written down on this connection."""
+def judge_in(
+    raw: Any, actor: Actor, one: Asked, wait: float | None, now: datetime, *, plainly: bool = False
+) -> Verdict:
+    """The verdict on one question, written down on this connection. `plainly`: as in `spend_in`."""
     if one.refused is not None:
         return _refused(raw, actor, one, one.refused, one.facts or {}, now)
     if wait is not None:
@@ -172,7 +186,7 @@ def judge_in(raw: Any, actor: Actor, one: Asked, wait: float | None, now: dateti
     if not one.spends:
         return _looked(raw, one, now)
     decision = new_id()
-    outcome = spend_in(raw, actor, one.spending, now, decision)
+    outcome = spend_in(raw, actor, one.spending, now, decision, plainly=plainly)
     if outcome.refused is not None:
         facts = standing_facts(outcome.refused, outcome.standing, one.spending, now)
         return _refused(raw, actor, one, outcome.refused, facts, now, outcome.standing)

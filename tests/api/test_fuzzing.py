@@ -7,7 +7,7 @@ import pytest
 from portal.web.frame import Doorward
 from tests.api.fuzzing import ask_everything
 
-EXAMPLES = 10
+EXAMPLES = 5
 # What is asked in seconds here is spread over hours elsewhere.
 UNBOUND = {"api_rate_per_minute": 0, "api_address_rate_per_minute": 0}
 

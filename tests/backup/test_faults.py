@@ -6,8 +6,6 @@ import fcntl
 import gc
 import os
 import signal
-import subprocess
-import sys
 import tracemalloc
 from pathlib import Path
 
@@ -18,11 +16,12 @@ from sqlalchemy import inspect, select, text
 from portal.backup.making import make_backup
 from portal.core.access import operator_actor
 from portal.core.database import db, dialect_name, transaction
-from portal.core.places import ROOT, migrations_dir
+from portal.core.places import migrations_dir
 from portal.messages.models import MessageContent
 from portal.migrating import carry_migrations
 from portal.web.frame import Doorward
 from tests.backup.conftest import SAME, Doorwards, environment_of, make_talk, opened, said
+from tests.programs import run_program
 
 ENDS = [("sqlite", "rows are in"), ("sqlite", "the old goes"), ("postgresql", "rows are in")]
 ENDS += [("postgresql", "the old has gone")]
@@ -37,12 +36,8 @@ def test_a_restore_that_is_killed_leaves_what_was_there_and_can_be_begun_again(
     assert doorward("backup", "create", "one.zip").exit_code == 0
     doorward("client", "create", "--name", "later", "--scope", "keys:verify")
     words = ("backup", "restore", "one.zip", "--replace", "--yes")
-    killed = subprocess.run(
-        [sys.executable, "-m", "tests.backup.dying", *words],
-        cwd=tmp_path,
-        env={**os.environ, **environment_of(database_url, tmp_path / "data"), "PYTHONPATH": str(ROOT), "DIE_AT": point},
-        check=False,
-    )
+    given = {**os.environ, **environment_of(database_url, tmp_path / "data"), "DIE_AT": point}
+    killed = run_program("tests.backup.dying", *words, environment=given, folder=tmp_path)
     assert killed.returncode == -signal.SIGKILL
     assert "later" in doorward("client", "list").stdout
     done = doorward(*words)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -260,6 +261,17 @@ def test_a_file_that_somebody_holds_is_an_error_in_time(app: Doorward, held: Non
 
 
 NAME = "SELECT boost_extra FROM users"
+ADD_AT_ONCE = f"{ADD} WHERE {hot.RELIED} RETURNING boost_extra, {hot.HURRIED}"
+# Other tests wait in databases of their own.
+WAITING_HERE = """SELECT COUNT(*) FROM pg_locks waits WHERE NOT waits.granted AND EXISTS (
+    SELECT 1 FROM pg_locks held JOIN pg_database known ON known.oid = held.database
+    WHERE held.pid = waits.pid AND known.datname = current_database())"""
+ON_POSTGRES = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+
+
+def premise(row: Any) -> hot.Premise:
+    """That Alice was counted so far."""
+    return hot.Premise(NAME, {"seen": row[0]}, row, "EXISTS (SELECT 1 FROM users WHERE boost_extra = %(seen)s)")
 
 
 @pytest.fixture
@@ -276,7 +288,7 @@ def lane(app: Doorward) -> Iterator[hot.Lane]:
 )
 def test_a_premise_that_holds_is_proved_once(lane: hot.Lane, ask: Callable[..., Any]) -> None:
     seen: list[str] = []
-    lane.premise = hot.Premise(NAME, {}, hot.read(NAME, {}))
+    lane.premise = premise(hot.read(NAME, {}))
 
     def work(raw: Any) -> int:
         seen.append("done")
@@ -289,7 +301,7 @@ def test_a_premise_that_holds_is_proved_once(lane: hot.Lane, ask: Callable[..., 
 
 @pytest.mark.parametrize("ask", [hot.write, hot.read_together])
 def test_a_premise_that_no_longer_holds_changes_nothing(lane: hot.Lane, ask: Callable[..., Any]) -> None:
-    lane.premise = hot.Premise(NAME, {}, (17,))
+    lane.premise = premise((17,))
     with pytest.raises(hot.Outdated):
         ask(add)
     assert lane.premise.proved is False
@@ -299,14 +311,14 @@ def test_a_premise_that_no_longer_holds_changes_nothing(lane: hot.Lane, ask: Cal
 
 def test_what_was_proved_is_read_again_once_another_connection_has_committed(lane: hot.Lane) -> None:
     for _ in range(2):
-        lane.premise = hot.Premise(NAME, {}, (0,))
+        lane.premise = premise((0,))
         assert hot.write(count_in) == 0
     with transaction():
         db.session.execute(text(ADD))
-    lane.premise = hot.Premise(NAME, {}, (0,))
+    lane.premise = premise((0,))
     with pytest.raises(hot.Outdated):
         hot.write(add)
-    lane.premise = hot.Premise(NAME, {}, (1,))
+    lane.premise = premise((1,))
     assert hot.write(add) == 2
 
 
@@ -319,7 +331,7 @@ def test_on_sqlite_it_is_not_read_while_nobody_else_commits(lane: hot.Lane, sett
 
     hot.write(traced)
     for _ in range(3):
-        lane.premise = hot.Premise(NAME, {}, (0,))
+        lane.premise = premise((0,))
         hot.write(lambda _: None)
         assert lane.premise.proved
     assert told.count(NAME) == (1 if settings.sqlite else 0)
@@ -328,7 +340,66 @@ def test_on_sqlite_it_is_not_read_while_nobody_else_commits(lane: hot.Lane, sett
 def test_what_was_proved_is_kept_in_bounds(lane: hot.Lane, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hot, "MOST_PROVED", 2)
     for value in range(5):
-        lane.premise = hot.Premise(f"SELECT {value}", {}, (value,))
+        lane.premise = hot.Premise(f"SELECT {value}", {}, (value,), "TRUE")
         kept = hot.write(proved_on)
         assert kept is None or len(kept) <= 3
         assert (kept is not None) == settings.sqlite
+
+
+@ON_POSTGRES
+@pytest.mark.parametrize(("setting", "told"), [({"durability": "process"}, "off"), ({"durability": "power"}, None)])
+def test_one_statement_is_a_transaction_of_its_own(lane: hot.Lane, told: str | None) -> None:
+    assert [hot.write_at_once(ADD_AT_ONCE, {}) for _ in range(3)] == [(1, told), (2, told), (3, told)]
+    with db.engine.connect() as other:
+        assert other.execute(text(READ)).scalar() == 3
+
+
+@ON_POSTGRES
+def test_one_statement_relies_on_what_the_lane_relies_on(lane: hot.Lane) -> None:
+    lane.premise = premise((0,))
+    assert hot.write_at_once(ADD_AT_ONCE, {})[0] == 1
+    assert lane.premise.proved
+    assert hot.write_at_once(ADD_AT_ONCE, {})[0] == 2  # what was proved at first is not asked again
+    lane.premise = premise((0,))
+    assert hot.write_at_once(ADD_AT_ONCE, {}) is None
+    assert not lane.premise.proved
+    lane.premise = None
+    assert count() == 2
+
+
+@ON_POSTGRES
+def test_one_statement_that_met_a_rival_changed_nothing(app: Doorward) -> None:
+    make_account("bob")
+    db.session.remove()
+    has_bob = threading.Event()
+    alice_then_bob = f"""WITH first AS ({ADD_TO["alice"]} RETURNING 1),
+        second AS ({ADD_TO["bob"]} AND (SELECT COUNT(*) FROM first) > 0 RETURNING 1)
+        SELECT COUNT(*) FROM first, second"""  # noqa: S608  # our own words
+
+    def bob_then_alice(raw: Any) -> None:
+        raw.execute("SET LOCAL deadlock_timeout = '20s'")  # the other one is to notice
+        raw.execute(ADD_TO["bob"])
+        has_bob.set()
+        while raw.execute(WAITING_HERE).fetchone()[0] == 0:
+            time.sleep(0.01)
+        raw.execute(ADD_TO["alice"])
+
+    def rival() -> None:
+        with app.app_context():
+            hot.write(bob_then_alice)
+
+    with ThreadPoolExecutor(1) as pool:
+        doing = pool.submit(rival)
+        assert has_bob.wait(10)
+        assert hot.write_at_once(alice_then_bob, {}) is None
+        doing.result(30)
+    assert count() == 2
+
+
+@ON_POSTGRES
+def test_one_statement_stays_apart_from_what_the_session_wrote(app: Doorward) -> None:
+    with transaction():
+        db.session.execute(text(ADD))
+        with pytest.raises(RuntimeError, match="beside another transaction"):
+            hot.write_at_once(ADD_AT_ONCE, {})
+    assert count() == 1

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -25,29 +23,9 @@ from portal.web.frame import Doorward
 from tests.core.test_data_keys import under
 from tests.people import make_account
 from tests.privacy.test_rotation import fill
+from tests.programs import run_program
 from tests.servers import Server, free_port
 
-# `doorward`, which dies by the hand of the kernel when it is about to seal for the so manieth time, or after as many
-# batches were committed.
-DYING = """
-import itertools, os, signal, sys, time
-from portal.cli import main
-from portal.core import crypto, data_keys
-from portal.privacy import rotation
-rotation.BATCH = 1
-left = itertools.count(int(sys.argv.pop(1)), -1)
-def dying(function):
-    def wrapped(*given, **named):
-        if next(left) <= 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return function(*given, **named)
-    return wrapped
-data_keys.wrap_key = dying(data_keys.wrap_key)
-crypto.reseal = dying(crypto.reseal)
-rotation.seal_check = dying(rotation.seal_check)
-time.sleep = dying(time.sleep)
-main()
-"""
 SEALING = {"encrypt_messages": True}
 
 
@@ -60,13 +38,9 @@ def test_killed_anywhere_it_goes_on_and_nothing_is_lost(app: Doorward, settings:
     server = Server(settings.data_dir, given, port=free_port())
     first = kept_keys(settings.data_dir)
     for left in (0, 1, 2):
-        dead = subprocess.run(
-            [sys.executable, "-c", DYING, str(left), "rotate", "encryption-key"],
-            env=server.environment,
-            cwd=settings.data_dir,
-            capture_output=True,
-            timeout=120,
-            check=False,
+        words = (str(left), "rotate", "encryption-key")
+        dead = run_program(
+            "tests.faults.dying_rotation", *words, environment=server.environment, folder=settings.data_dir
         )
         assert dead.returncode == -9, dead.stderr
         db.session.remove()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -28,7 +27,7 @@ from portal.work.long_work import LEASE
 from tests.messages.conftest import record
 from tests.messages.exports import COUNT, Push, ask, fetch, files, link_of, stored, work_off
 from tests.people import actor_named, make_account
-from tests.programs import KEPT, ROOT
+from tests.programs import KEPT, run_program
 from tests.servers import DEFAULTS
 
 
@@ -57,8 +56,7 @@ def in_a_process(settings: Settings, fault: str, **environment: str) -> subproce
     """Let another process do what waits."""
     given = {name: os.environ[name] for name in KEPT if name in os.environ} | DEFAULTS
     given |= {"DATABASE_URL": settings.database_url, "DATA_DIR": str(settings.data_dir), "EXPORT_MOST_STREAMED": "1"}
-    command = [sys.executable, "-m", "tests.messages.exporters", fault]
-    return subprocess.run(command, cwd=ROOT, env=given | environment, capture_output=True, text=True, timeout=120)
+    return run_program("tests.messages.exporters", fault, environment=given | environment, folder=settings.data_dir)
 
 
 def test_one_that_waits_is_stopped_and_makes_nothing(logs: None) -> None:
