@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 def test_typing_suggests_and_enter_opens(browser: Browser, demo: tuple[Server, dict[str, Any]]) -> None:
     server, made = demo
     user = made["users"][3]
-    page, asked = open_page(browser, viewport=PHONE), []
+    page, asked = open_page(browser, viewport=PHONE, reduced_motion="no-preference"), []
     page.on("request", lambda request: asked.append(request.url))
     sign_in(page, server.url, made["staff"][0])
     box = page.get_by_role("combobox")

@@ -24,7 +24,7 @@ BLOCKS = re.findall(r"```sh\n(.*?)```", TOUR, flags=re.S)
 
 def test_the_tour(browser: Browser, tmp_path: Path) -> None:
     with running_server({}) as server:
-        page = Watched(open_page(browser))
+        page = Watched(open_page(browser, reduced_motion="no-preference"))  # as most people have it
         key = register_and_make_key(page, server.url)
         shell = Shell(server, tmp_path, DOORWARD_KEY=key)
         made, verify, refused, push, read = BLOCKS
