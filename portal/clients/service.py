@@ -155,6 +155,7 @@ def client_of_token(token: str) -> KnownClient | None:
         return None
     if len(_kept) >= MOST_KEPT:
         _kept.clear()
+    # For GUARD; on SQLite, where the last column is another, nobody reads it.
     _kept[token] = (client, statement, {**values, "written_by": row[-1]}, row)
     return client
 

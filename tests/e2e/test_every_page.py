@@ -207,3 +207,17 @@ def test_staff_pages(browser: Browser, demo: tuple[Server, dict[str, Any]], leve
 def test_admin_pages(browser: Browser, demo: tuple[Server, dict[str, Any]]) -> None:
     server, people = demo
     inspect(browser, server.url, people["admin"], ADMIN)
+
+
+def test_nothing_moves_for_whoever_wants_no_motion(browser: Browser, demo: tuple[Server, dict[str, Any]]) -> None:
+    page = open_page(browser)
+    page.goto(demo[0].url)
+    page.emulate_media(color_scheme="dark")
+    moving = page.evaluate(
+        """() => new Promise(done => {
+          const look = () => document.documentElement.dataset.bsTheme === "dark"
+            ? done(document.getAnimations().length) : requestAnimationFrame(look);
+          look();
+        })"""
+    )
+    assert moving == 0
